@@ -144,14 +144,17 @@ class Records(Field):
     def allow(self, value: object) -> object:
         if not isinstance(value, (list, tuple)) or not self.low <= len(value) <= self.high:
             raise self.refuse(value)
-        return tuple([self._one(entry) for entry in value])
+        return tuple([self._one(position, entry) for position, entry in enumerate(value)])
 
-    def _one(self, entry: object) -> object:
+    def _one(self, position: int, entry: object) -> object:
         if isinstance(entry, self.record):
             return entry
         if not isinstance(entry, dict):
-            raise BadValue(f"{self.name} holds {entry!r:.40}, expected an object")
-        return from_values(self.record, entry)
+            raise BadValue(f"{self.name}[{position}] is not an object")
+        try:
+            return from_values(self.record, entry)
+        except BadValue as error:
+            raise BadValue(f"{self.name}[{position}]: {error}")
 
     def bounds(self) -> str:
         return f"{self.low} to {self.high} x `{self.record.__name__}`"

@@ -1,0 +1,39 @@
+# Every target sets itself up. ARGS passes options on: make demo ARGS="--jobs 30 --exit --json"
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench docs format clean
+RUN := .venv/bin
+ARGS ?=
+
+help:  ## This list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup:
+	@bash scripts/setup.sh
+
+demo: setup  ## Broker, services, dashboard and three simulated dispensers; prints one link
+	@exec $(RUN)/pitada demo $(ARGS)
+
+test: setup  ## Every check and test, against real servers
+	@bash scripts/servers.sh
+	@$(MAKE) --no-print-directory check
+	$(RUN)/pytest $(ARGS)
+
+check: setup  ## Lint, types, import contracts, generated documents
+	$(RUN)/ruff format --check --quiet .
+	$(RUN)/ruff check --quiet .
+	$(RUN)/mypy --no-error-summary
+	@$(RUN)/lint-imports --no-logo
+	$(RUN)/python scripts/generate_docs.py --check
+
+bench: setup  ## The figures in the docs: make bench ARGS="NAME --json"
+	@bash scripts/servers.sh
+	@$(RUN)/python -m tests.benchmarks $(ARGS)
+
+docs: setup  ## Writes the generated parts of docs/
+	@$(RUN)/python scripts/generate_docs.py
+
+format: setup  ## Formats the code
+	@$(RUN)/ruff format --quiet . && $(RUN)/ruff check --fix --quiet .
+
+clean:  ## Removes what the targets made
+	rm -rf .venv .tools build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Finds the real programs that the tests run against; installs what is missing with apt where it may.
+# What is still missing is named. With CI=true that is a failure; elsewhere the tests that need it are skipped, loudly.
+set -euo pipefail
+
+have() {
+  case $1 in
+    postgresql) command -v postgres >/dev/null 2>&1 || compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null ;;
+    mosquitto) command -v mosquitto >/dev/null 2>&1 || [ -x /usr/sbin/mosquitto ] ;;
+    mosquitto-clients) command -v mosquitto_sub >/dev/null 2>&1 ;;
+    chromium) command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 ;;
+  esac
+}
+
+missing=()
+for name in mosquitto mosquitto-clients postgresql chromium; do
+  have "$name" || missing+=("$name")
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+apt=
+if command -v apt-get >/dev/null 2>&1; then
+  if [ "$(id -u)" -eq 0 ]; then
+    apt="env DEBIAN_FRONTEND=noninteractive apt-get"
+  elif sudo -n true 2>/dev/null; then
+    apt="sudo -n env DEBIAN_FRONTEND=noninteractive apt-get"
+  fi
+fi
+if [ -n "$apt" ]; then
+  echo "Installing ${missing[*]} with apt." >&2
+  $apt update -qq >&2 && $apt install -y -qq --no-install-recommends "${missing[@]}" >&2 || true
+fi
+
+still=()
+for name in "${missing[@]}"; do
+  have "$name" || still+=("$name")
+done
+[ ${#still[@]} -eq 0 ] && exit 0
+echo "MISSING: ${still[*]}. Tests against them use a container where Docker answers, else they are skipped." >&2
+[ "${CI:-}" != true ]
