@@ -1,0 +1,69 @@
+"""`pitada order`, `cancel` and `retry`."""
+
+import getpass
+from typing import Annotated
+
+import typer
+
+from pitada.cli.options import AsJson, DatabaseUrl, DataDir, parse_item, parse_span_ms, settings_from
+from pitada.cli.output import console, grams, print_json
+from pitada.house import open_database
+from services import orders
+from services.clock import now_ms
+from services.ids import new_id
+from services.ledger.views import JobView
+
+
+def order(
+    device: Annotated[str, typer.Argument(help="The dispenser.")],
+    items: Annotated[list[str], typer.Argument(help="FLASK=GRAMS, for example 1=5 2=12.5")],
+    expires: Annotated[str | None, typer.Option(help="Give up when it has not begun by then: 90s, 10m, 2h.")] = None,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Order a job: grams from flasks of one dispenser."""
+    wanted = [parse_item(item) for item in items]
+    now = now_ms()
+    placed = orders.place(
+        open_database(settings_from(data_dir=data_dir, database_url=database_url)),
+        device=device,
+        items=wanted,
+        now_ms=now,
+        job_id=new_id(),
+        by=getpass.getuser(),
+        expires_at_ms=None if expires is None else now + parse_span_ms(expires),
+    )
+    _say("Ordered", placed, as_json)
+
+
+def cancel(
+    job: Annotated[str, typer.Argument(help="The job's id.")],
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Cancel a job: at once while it is queued, else by asking the dispenser to stop."""
+    database = open_database(settings_from(data_dir=data_dir, database_url=database_url))
+    cancelled = orders.cancel(database, job, by=getpass.getuser(), now_ms=now_ms())
+    _say("Cancelled" if cancelled.state == "cancelled" else "Asked the dispenser to stop", cancelled, as_json)
+
+
+def retry(
+    job: Annotated[str, typer.Argument(help="The job's id.")],
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Order again what failed in a job, and nothing that was dispensed."""
+    database = open_database(settings_from(data_dir=data_dir, database_url=database_url))
+    again = orders.retry(database, job, now_ms=now_ms(), new_job_id=new_id(), by=getpass.getuser())
+    _say("Ordered again", again, as_json)
+
+
+def _say(what: str, job: JobView, as_json: bool) -> None:
+    if as_json:
+        print_json(job)
+        return
+    items = ", ".join(f"{grams(item.target_mg)} g {item.ingredient} (flask {item.flask})" for item in job.items)
+    console.print(f"{what}: job [bold]{job.job}[/] on {job.device}: {items}.", soft_wrap=True)

@@ -1,0 +1,130 @@
+"""The commands that only look: jobs, a job, stock, audit, dead letters."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from services.ledger.audit import audit as run_audit
+
+from pitada.cli.options import AsJson, DatabaseUrl, DataDir, settings_from
+from pitada.cli.output import console, errors, grams, print_json, print_table, state
+from pitada.house import open_database
+from protocol.errors import ITEM_ERRORS
+from services.ledger import queries
+
+Limit = Annotated[int, typer.Option(min=1, max=1000, help="At most this many, the latest first.")]
+
+
+def jobs(
+    device: Annotated[str | None, typer.Option(help="Only of this dispenser.")] = None,
+    limit: Limit = 50,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """List jobs, the latest first."""
+    with open_database(settings_from(data_dir=data_dir, database_url=database_url)).read() as tx:
+        found = queries.jobs(tx, device=device, limit=limit)
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        (one.job, one.device, state(one.state), _time(one.placed_at_ms), f"{_done(one.items)} of {len(one.items)}")
+        for one in found
+    ]
+    print_table("Jobs", ("job", "dispenser", "state", "ordered", "flasks done"), rows, "No jobs yet: `pitada order`.")
+
+
+def job(
+    job_id: Annotated[str, typer.Argument(metavar="JOB", help="The job's id.")],
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Show one job and its execution log: which flask failed, and why."""
+    with open_database(settings_from(data_dir=data_dir, database_url=database_url)).read() as tx:
+        found = queries.job(tx, job_id)
+        flips = queries.flips(tx, job_id)
+    if found is None:
+        errors.print(f"There is no job {job_id}: `pitada jobs` lists them.")
+        raise typer.Exit(1)
+    if as_json:
+        print_json({**found.model_dump(), "log": [flip.model_dump() for flip in flips]})
+        return
+    console.print(f"Job [bold]{found.job}[/] on {found.device}:", state(found.state))
+    rows = [
+        (
+            item.flask,
+            item.ingredient,
+            grams(item.target_mg),
+            grams(item.dispensed_mg),
+            state(item.state),
+            ITEM_ERRORS.get(item.error or "", ""),
+        )
+        for item in found.items
+    ]
+    print_table("", ("flask", "ingredient", "target g", "dispensed g", "state", "why"), rows, "It has no items.")
+    for flip in flips:
+        what = "job" if flip.item is None else f"item {flip.item}"
+        console.print(f"{_time(flip.at_ms)}  {what}: {flip.from_state or 'new'} -> {flip.to_state} ({flip.reason})")
+
+
+def stock(as_json: AsJson = False, data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
+    """List what every flask holds by the ledger."""
+    with open_database(settings_from(data_dir=data_dir, database_url=database_url)).read() as tx:
+        found = queries.stock(tx)
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        (
+            one.device,
+            one.flask,
+            one.ingredient,
+            grams(one.stock_mg),
+            grams(one.reserved_mg),
+            grams(one.available_mg),
+            "count it" if one.needs_count else ("low" if one.stock_mg <= one.low_mg else ""),
+        )
+        for one in found
+    ]
+    columns = ("dispenser", "flask", "ingredient", "stock g", "reserved g", "available g", "")
+    print_table("Stock", columns, rows, "No flasks yet: `pitada devices claim`.")
+
+
+def audit(as_json: AsJson = False, data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
+    """Prove that stock equals the sum of its movements and every done item has exactly one. Exit code 1 if not."""
+    with open_database(settings_from(data_dir=data_dir, database_url=database_url)).read() as tx:
+        found = run_audit(tx)
+    if as_json:
+        print_json(found)
+    else:
+        console.print(
+            f"{found.movements} movements of {found.flasks} flasks, {found.items_done} items done, "
+            f"{found.in_doubt} in doubt: {found.divergences} divergences."
+        )
+        for problem in found.problems:
+            console.print(f"  {problem}", style="red")
+    if found.divergences:
+        raise typer.Exit(1)
+
+
+def dead_letters(
+    limit: Limit = 50, as_json: AsJson = False, data_dir: DataDir = None, database_url: DatabaseUrl = None
+) -> None:
+    """List the messages that changed nothing, and why."""
+    with open_database(settings_from(data_dir=data_dir, database_url=database_url)).read() as tx:
+        found = queries.dead_letters(tx, limit=limit)
+    if as_json:
+        print_json(found)
+        return
+    rows = [(one.id, _time(one.at_ms), one.topic, one.reason, one.payload[:60]) for one in found]
+    print_table("Dead letters", ("#", "first seen", "topic", "reason", "payload"), rows, "No dead letters.")
+
+
+def _done(items: "tuple[queries.ItemView, ...]") -> int:
+    return sum(item.state == "done" for item in items)
+
+
+def _time(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")

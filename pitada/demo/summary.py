@@ -1,0 +1,65 @@
+"""What a demo run proved: the ledger's word beside what physically left the flasks."""
+
+from dataclasses import dataclass
+
+from services.ledger.audit import audit, flask_totals
+from simulators.fleet import Fleet
+from simulators.truth import FlaskLedger, compare
+
+from services.ledger import queries
+from services.ledger.database import Database
+from simulators import faults
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Counts, and two numbers that must be 0: `divergences` and `double_dispenses`."""
+
+    jobs: dict[str, int]
+    items: dict[str, int]
+    movements: int
+    in_doubt: int
+    divergences: int
+    double_dispenses: int
+    power_cuts: int
+    wifi_drops: int
+    jams: int
+    duplicates: int
+    dead_letters: int
+    seconds: float
+    problems: tuple[str, ...]
+
+    @property
+    def clean(self) -> bool:
+        return self.divergences == 0 and self.double_dispenses == 0
+
+
+def summarise(database: Database, fleet: Fleet, seconds: float) -> Summary:
+    """Judges the ledger by itself (its audit) and by what left the flasks, in-doubt ranges counted."""
+    with database.read() as tx:
+        books = audit(tx)
+        ledger = [FlaskLedger(one.device, one.flask, one.dispensed_mg, one.in_doubt_mg) for one in flask_totals(tx)]
+        jobs, items = queries.job_counts(tx), queries.item_counts(tx)
+        dead = queries.dead_letter_count(tx)
+    judged = compare(fleet.truth, ledger)
+    problems = (
+        *books.problems,
+        *(str(divergence) for divergence in judged.divergences),
+        *(f"opened without a journal entry: {opening}" for opening in judged.unjournaled),
+        *(f"opened twice: {twice}" for twice in judged.double_dispenses),
+    )
+    return Summary(
+        jobs={state: count for state, count in jobs.items() if count},
+        items={state: count for state, count in items.items() if count},
+        movements=books.movements,
+        in_doubt=books.in_doubt,
+        divergences=books.divergences + len(judged.divergences) + len(judged.unjournaled),
+        double_dispenses=len(judged.double_dispenses),
+        power_cuts=fleet.faults[faults.POWER_CUT],
+        wifi_drops=fleet.faults[faults.WIFI_DROP],
+        jams=fleet.faults[faults.JAM],
+        duplicates=fleet.faults[faults.DUPLICATE],
+        dead_letters=dead,
+        seconds=round(seconds, 1),
+        problems=problems,
+    )

@@ -1,0 +1,27 @@
+"""Settings: flag > environment (`PITADA_…`) > `.env` > default. Only the composition root makes them."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Every setting, with its unit and default."""
+
+    model_config = SettingsConfigDict(env_prefix="PITADA_", env_file=".env", extra="ignore", frozen=True)
+
+    data_dir: Path = Field(Path("pitada-data"), description="where the database, the broker and the secrets live")
+    database_url: str | None = Field(None, description="database; default: SQLite in the data directory")
+    broker: Literal["embedded", "external"] = Field("embedded", description="run a broker in this process, or use one")
+    broker_host: str = Field("127.0.0.1", description="address the broker listens on, or is reached at")
+    broker_port: int = Field(1883, ge=0, le=65535, description="port of the broker; 0: any free one")
+    broker_tls_ca: str | None = Field(None, description="certificates to trust for a TLS broker; none: plain TCP")
+    http_host: str = Field("127.0.0.1", description="address the dashboard listens on")
+    http_port: int = Field(8080, ge=0, le=65535, description="port of the dashboard; 0: any free one")
+    public_url: str | None = Field(None, description="address people reach the dashboard at; default: host and port")
+
+    @property
+    def ledger_url(self) -> str:
+        return self.database_url or f"sqlite:///{self.data_dir / 'ledger.db'}"
