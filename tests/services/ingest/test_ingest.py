@@ -1,0 +1,196 @@
+"""A fact is committed, then acknowledged, then receipted; whatever breaks in between, it counts once."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator, Sequence
+
+import pytest
+from sqlalchemy import Connection
+
+from protocol import codec, messages, topics
+from protocol.fields import Record
+from services import devices, orders
+from services.devices import FlaskSetup
+from services.ingest import FILTERS, Ingest
+from services.ledger import outbox, queries
+from services.ledger.database import Database, DatabaseUnavailable
+from services.ledger.settle import Incoming, settle
+from services.memory_broker import MemoryBroker
+from services.mqtt import Delivery
+from services.orders import OrderedItem
+
+NOW_MS = 1_700_000_000_000
+DEVICE = "kitchen"
+EPOCH = "deadbeef"
+JOB = "job-1"
+
+
+@pytest.fixture
+def offered(database: Database) -> Database:
+    """A ledger with one job of one item, offered."""
+    flasks = [FlaskSetup(1, "Salt", 500_000, 500_000)]
+    devices.claim(database, DEVICE, name="Kitchen", flasks=flasks, now_ms=NOW_MS, by="ana")
+    status = messages.StatusReported(
+        online=True, epoch=EPOCH, boot=1, connection=1, ms=5, firmware="1.0", reset_cause="power_on",
+        config_version=1, job=None, last_seq=0, receipted_seq=0, fault=None,
+    )  # fmt: skip
+    orders.place(database, device=DEVICE, items=[OrderedItem(1, 5_000)], now_ms=NOW_MS, job_id=JOB, by="ana")
+    with database.write() as tx:
+        settle(tx, [Incoming(topics.STATUS.topic(DEVICE), codec.encode(status))], NOW_MS)
+        outbox.due(tx, NOW_MS)
+    return database
+
+
+def completion() -> messages.JobCompleted:
+    report = messages.ItemReport(
+        item=0, flask=1, state="done", target_mg=5_000, dispensed_mg=5_003, duration_ms=251, error=None
+    )
+    return messages.JobCompleted(job=JOB, seq=1, state="done", items=(report,), epoch=EPOCH, boot=1, ms=900)
+
+
+def deliver(broker: MemoryBroker, channel: topics.Channel, message: Record, flask: int | None = None) -> None:
+    broker.deliver(channel.topic(DEVICE, flask), codec.encode(message))
+
+
+def receipts(broker: MemoryBroker) -> list[Record]:
+    topic = topics.RECEIPT.topic(DEVICE)
+    return [codec.decode(topics.RECEIPT.record, one.payload) for one in broker.published if one.topic == topic]
+
+
+def stock(database: Database) -> tuple[int, int]:
+    """(stock, dispense movements) of the flask."""
+    with database.read() as tx:
+        (flask,) = queries.stock(tx)
+        kinds = [movement.kind for movement in queries.movements(tx)]
+    return flask.stock_mg, kinds.count("dispense")
+
+
+@contextlib.asynccontextmanager
+async def ingesting(database: Database, broker: MemoryBroker) -> AsyncIterator[Ingest]:
+    ingest = Ingest(database, broker.connect, lambda: NOW_MS)
+    task = asyncio.create_task(ingest.run())
+    try:
+        async with asyncio.timeout(20):
+            yield ingest
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_it_hears_every_dispensers_facts(offered: Database) -> None:
+    broker = MemoryBroker()
+    async with ingesting(offered, broker):
+        await broker.until(lambda: bool(broker.published))
+    assert set(broker.filters) == set(FILTERS)
+    assert len(FILTERS) == 5
+
+
+async def test_a_message_is_acknowledged_only_when_it_is_in_the_ledger(offered: Database) -> None:
+    seen: list[tuple[int, int]] = []
+
+    def on_ack(batch: Sequence[Delivery]) -> None:
+        seen.append(stock(offered))
+
+    broker = MemoryBroker(on_ack)
+    async with ingesting(offered, broker):
+        deliver(broker, topics.COMPLETION, completion())
+        await broker.until(lambda: broker.unacked == 0)
+    assert seen == [(500_000 - 5_003, 1)]
+
+
+async def test_the_receipt_names_the_job_and_stock_follows_retained(offered: Database) -> None:
+    broker = MemoryBroker()
+    async with ingesting(offered, broker):
+        deliver(broker, topics.COMPLETION, completion())
+        await broker.until(lambda: bool(receipts(broker)))
+        await broker.until(lambda: stock_messages(broker)[-1:] == [(500_000 - 5_003, True)])
+    assert receipts(broker) == [messages.CompletionReceived(job=JOB, seq=1, epoch=EPOCH)]
+
+
+def stock_messages(broker: MemoryBroker) -> list[tuple[int, bool]]:
+    topic = topics.STOCK.topic(DEVICE, 1)
+    return [
+        (codec.decode(messages.StockChanged, one.payload).stock_mg, one.retained)
+        for one in broker.published
+        if one.topic == topic
+    ]
+
+
+async def test_a_repeat_is_receipted_again_and_changes_nothing(offered: Database) -> None:
+    broker = MemoryBroker()
+    async with ingesting(offered, broker):
+        for expected in (1, 2, 3):
+            deliver(broker, topics.COMPLETION, completion())
+            await broker.until(lambda expected=expected: len(receipts(broker)) == expected)  # type: ignore[misc]  # bound now
+    assert stock(offered) == (500_000 - 5_003, 1)
+
+
+async def test_a_link_lost_between_commit_and_acknowledgement_counts_once(offered: Database) -> None:
+    lost = False
+
+    class Cut(MemoryBroker):
+        def settle(self, link: object, batch: Sequence[Delivery]) -> None:
+            nonlocal lost
+            if not lost and any(one.topic == topics.COMPLETION.topic(DEVICE) for one in batch):
+                lost = True
+                self.lose()
+            super().settle(link, batch)  # type: ignore[arg-type]  # the link it was given
+
+    broker = Cut()
+    async with ingesting(offered, broker):
+        deliver(broker, topics.COMPLETION, completion())
+        await broker.until(lambda: bool(receipts(broker)))
+    assert lost
+    assert broker.connections == 2
+    assert stock(offered) == (500_000 - 5_003, 1)
+
+
+async def test_a_database_that_is_away_keeps_messages_unacknowledged_until_it_is_back(offered: Database) -> None:
+    class Away(Database):
+        failures = 2
+
+        @contextlib.contextmanager
+        def write(self) -> Iterator[Connection]:
+            if self.failures:
+                self.failures -= 1
+                raise DatabaseUnavailable("the database does not answer")
+            with super().write() as tx:
+                yield tx
+
+    away = Away(offered.url)
+    broker = MemoryBroker()
+    try:
+        async with ingesting(away, broker) as ingest:
+            deliver(broker, topics.COMPLETION, completion())
+            await broker.until(lambda: bool(receipts(broker)))
+            assert ingest.health.ok
+    finally:
+        away.close()
+    assert broker.connections == 3
+    assert broker.unacked == 0
+    assert stock(offered) == (500_000 - 5_003, 1)
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload"),
+    [
+        (topics.COMPLETION.topic(DEVICE), b"{"),
+        (topics.COMPLETION.topic(DEVICE), b'{"job":7}'),
+        (topics.COMPLETION.topic(DEVICE), b" " * 5 * 1024),
+        ("pitada/v1/kitchen/flask/1/progress", b"[1,2]"),
+        (topics.COMPLETION.topic("someone-else"), codec.encode(completion())),
+    ],
+)
+async def test_what_cannot_be_settled_is_kept_acknowledged_and_delays_nothing(
+    offered: Database, topic: str, payload: bytes
+) -> None:
+    broker = MemoryBroker()
+    broker.deliver(topic, payload)
+    deliver(broker, topics.COMPLETION, completion())
+    async with ingesting(offered, broker):
+        await broker.until(lambda: broker.unacked == 0)
+    with offered.read() as tx:
+        (dead,) = queries.dead_letters(tx)
+    assert dead.topic == topic
+    assert dead.reason
+    assert stock(offered) == (500_000 - 5_003, 1)
