@@ -11,23 +11,13 @@ from typing import NamedTuple, Protocol
 
 from firmware.core import ports
 from simulators import faults
+from simulators.events import BOOTED, CLOSED, CRASHED, FAULT, OFFLINE, ONLINE, OPENED, POWERED_OFF, SAID, Event
 from simulators.faults import Fault, Strikes
 from simulators.flash import Flash
 from simulators.flask import Flask
-from simulators.servos import Purpose, Servos
-from simulators.truth import Opening
+from simulators.servos import Servos
+from simulators.truth import Opening, Purpose, purpose_of
 from simulators.wifi import Network, Wifi
-
-# Kinds of event.
-BOOTED = "booted"
-POWERED_OFF = "powered_off"
-ONLINE = "online"
-OFFLINE = "offline"
-FAULT = "fault"
-OPENED = "opened"
-CLOSED = "closed"
-SAID = "said"
-CRASHED = "crashed"
 
 # What a sensor reading is drawn from: a usable Wi-Fi signal, and an ESP32's heap with Wi-Fi and TLS up.
 _RSSI_DBM = (-85, -45)
@@ -37,14 +27,6 @@ _FREE_HEAP_BYTES = (96_000, 129_000)
 _PUBLISH = 3
 _DUP = 0x08
 _QOS = 0x06
-
-
-class Event(NamedTuple):
-    """Something to show or to wait for. `text` is the fault's kind, the console line, or the reason."""
-
-    device: str
-    kind: str
-    text: str = ""
 
 
 class Core(Protocol):
@@ -253,7 +235,8 @@ class Board:
         fault = self._hardware.strikes.at_opening()
         jammed = fault is not None and fault.kind == faults.JAM
         self._emit(OPENED, f"flask {order.flask}")
-        self._servos.open(order, Purpose(self._hardware.strikes.openings, None, None), jammed)
+        purpose = Purpose(self._hardware.strikes.openings, *purpose_of(order.flask, self._hardware.flash.read()))
+        self._servos.open(order, purpose, jammed)
         if jammed:
             self._emit(FAULT, faults.JAM)
         elif fault is not None:

@@ -30,7 +30,7 @@ class Flash:
         return dict(self._slots)
 
     def save(self, slot: str, data: bytes) -> bool:
-        """Replace one slot in one step. False: nothing changed, the flash is full or the directory cannot be written."""
+        """Replace one slot in one step. False: it is full or its directory not writable; the old stands."""
         if self.full:
             return False
         if self._directory is not None:

@@ -11,12 +11,13 @@ from types import TracebackType
 from typing import NamedTuple
 
 from firmware.core.dispenser import Dispenser
-from simulators import board
-from simulators.board import Board, Core, Event, Hardware
+from simulators import events
+from simulators.board import Board, Core, Hardware
+from simulators.events import Event
 from simulators.faults import FleetPlan, Strikes, plan_named
 from simulators.flash import Flash
 from simulators.flask import Flask, FlaskSpec
-from simulators.truth import Opening, Truth
+from simulators.truth import Truth
 from simulators.wifi import Network
 
 FIRMWARE_VERSION = "0.1.0+sim"
@@ -137,7 +138,7 @@ class Fleet:
             Dispenser, spec.device, spec.password, FIRMWARE_VERSION, rng.getrandbits
         )
         hardware = Hardware(flasks, flash, Strikes(self._plan(spec.device)), rng)
-        return Board(spec.device, make_core, hardware, self._network, self._heard, self._saw)
+        return Board(spec.device, make_core, hardware, self._network, self._heard, self.truth.record)
 
     async def _power_on(self) -> None:
         loop = asyncio.get_running_loop()
@@ -148,15 +149,12 @@ class Fleet:
                 await asyncio.sleep(due - loop.time())
             each.boot()
 
-    def _saw(self, opening: Opening) -> None:
-        self.truth.record(opening)
-
     def _heard(self, event: Event) -> None:
-        if event.kind == board.FAULT:
+        if event.kind == events.FAULT:
             self.faults[event.text] += 1
-        elif event.kind == board.BOOTED:
+        elif event.kind == events.BOOTED:
             self.boots += 1
-        elif event.kind == board.CRASHED:
+        elif event.kind == events.CRASHED:
             self.crashes.append(event)
         if self._on_event is not None:
             self._on_event(event)

@@ -2,25 +2,16 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import NamedTuple
 
 from firmware.core.ports import FlaskClosed, FlaskFailed, OpenFlask, Port
 from simulators.flask import Flask, GateMisused
-from simulators.truth import CLOSED, JAMMED, POWER_LOST, STOPPED, Opening
+from simulators.truth import CLOSED, JAMMED, POWER_LOST, STOPPED, Opening, Purpose
 
 # How long the board waits for a gate to move before it calls it jammed.
 JAM_NOTICE_MS = 100
 
 # A servo is up to this much late, differently each time; so what a dispenser reports must come from the measured time.
 MAX_LATE_MS = 2
-
-
-class Purpose(NamedTuple):
-    """What an opening is for, as far as the witness can tell: the dispenser's k-th opening, and the item of a job."""
-
-    number: int
-    job: str | None
-    item: int | None
 
 
 class Servos:

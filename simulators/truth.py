@@ -1,8 +1,10 @@
 """What physically left every flask, opening by opening, and the comparison of a ledger with it."""
 
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
+
+from firmware.core import slots
 
 # How an opening ended.
 CLOSED = "closed"
@@ -29,6 +31,27 @@ class Opening(NamedTuple):
     open_ms: int
     mg: int
     end: str
+
+
+class Purpose(NamedTuple):
+    """What an opening is for: it is the dispenser's k-th, for that item of that job; None when flash does not say."""
+
+    number: int
+    job: str | None
+    item: int | None
+
+
+def purpose_of(flask: int, flash: Mapping[str, bytes]) -> tuple[str | None, int | None]:
+    """(job, item) of the item on `flask` that the state in flash says is being dispensed.
+
+    A dispenser saves that before it opens the gate. (None, None): it did not, and a power cut now would lose the item.
+    """
+    states = [state for state in map(slots.read_state, map(flash.get, slots.STATES)) if state is not None]
+    newest = max(states, key=lambda state: state.generation, default=None)
+    for number, item in enumerate(newest.items if newest else ()):
+        if newest and item.flask == flask and item.state == "dispensing":
+            return newest.job, number
+    return None, None
 
 
 class FlaskLedger(NamedTuple):
@@ -66,10 +89,11 @@ class DoubleDispense(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """The judgement. Both empty: the ledger equals the truth."""
+    """The judgement. All empty: the ledger equals the truth, and no gate moved before flash said why."""
 
     divergences: tuple[Divergence, ...]
     double_dispenses: tuple[DoubleDispense, ...]
+    unjournaled: tuple[Opening, ...]
 
 
 class Truth:
@@ -89,18 +113,17 @@ class Truth:
         """Every opening kept for one item of a job, jammed ones too."""
         return [opening for opening in self.openings if opening.job == job and opening.item == item]
 
+    def unjournaled(self) -> tuple[Opening, ...]:
+        """Openings that flash knew nothing of when they began."""
+        return tuple(opening for opening in self.openings if opening.job is None)
+
     def double_dispenses(self) -> tuple[DoubleDispense, ...]:
         """Items that were opened more than once, whatever came out. A gate that never moved was not opened."""
-        opened = Counter(
-            (opening.device, opening.job, opening.item)
-            for opening in self.openings
-            if opening.end != JAMMED and opening.job is not None and opening.item is not None
-        )
-        return tuple(
-            DoubleDispense(device, job, item, count)
-            for (device, job, item), count in sorted(opened.items(), key=str)
-            if count > 1 and job is not None and item is not None
-        )
+        opened: Counter[tuple[str, str, int]] = Counter()
+        for opening in self.openings:
+            if opening.end != JAMMED and opening.job is not None and opening.item is not None:
+                opened[opening.device, opening.job, opening.item] += 1
+        return tuple(DoubleDispense(*item, count) for item, count in sorted(opened.items()) if count > 1)
 
 
 def compare(truth: Truth, ledger: Iterable[FlaskLedger]) -> Comparison:
@@ -116,4 +139,4 @@ def compare(truth: Truth, ledger: Iterable[FlaskLedger]) -> Comparison:
         left_mg = truth.left_mg[device, flask]
         if not lowest_mg <= left_mg <= highest_mg:
             divergences.append(Divergence(device, flask, left_mg, lowest_mg, highest_mg))
-    return Comparison(tuple(divergences), truth.double_dispenses())
+    return Comparison(tuple(divergences), truth.double_dispenses(), truth.unjournaled())

@@ -43,7 +43,18 @@ class Hears(Protocol):
 class Wifi:
     """One dispenser's radio. `online`: the broker accepted the session of the present stream."""
 
-    __slots__ = ("_attempt", "_connecting", "_down_until", "_hears", "_link", "_loop", "_network", "_streams", "online")
+    __slots__ = (
+        "_attempt",
+        "_connecting",
+        "_down_until",
+        "_hears",
+        "_link",
+        "_loop",
+        "_network",
+        "_streams",
+        "_tasks",
+        "online",
+    )
 
     def __init__(self, network: Network, hears: Hears) -> None:
         self._network = network
@@ -51,6 +62,7 @@ class Wifi:
         self._loop = asyncio.get_running_loop()
         self._link: _Link | None = None
         self._connecting: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []  # the one connecting, and those that were cancelled a moment ago
         self._streams: list[_Link] = []  # every one that has a socket, the silent ones too
         self._attempt = 0
         self._down_until = 0.0
@@ -63,6 +75,8 @@ class Wifi:
             self._loop.call_soon(self._failed, self._attempt, "Wi-Fi is down")
         else:
             self._connecting = self._loop.create_task(self._open(self._attempt))
+            self._tasks.append(self._connecting)
+            self._connecting.add_done_callback(self._tasks.remove)
 
     def disconnect(self) -> None:
         """Reset the stream, or stop opening it. Nothing is heard of it again."""
@@ -101,10 +115,8 @@ class Wifi:
 
     async def close(self) -> None:
         """Reset every stream, the silent ones too; returns when their sockets are closed."""
-        connecting = self._connecting
         self.disconnect()
-        if connecting is not None:
-            await asyncio.gather(connecting, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         for link in list(self._streams):
             link.abort()
             await link.wait_closed()
