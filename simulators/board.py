@@ -104,7 +104,11 @@ class Board:
         if self._core is not None:
             return
         self._life += 1
-        self._core = self._make_core()
+        try:
+            self._core = self._make_core()
+        except Exception as error:  # as in _feed
+            self._halt(error)
+            return
         self._booted_at = self._saved_until = self._loop.time()
         self._latest_ms = 0
         self._emit(BOOTED, reset_cause)

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import NamedTuple
 
 from firmware.core.dispenser import Dispenser
+from protocol.messages import DEVICE_ID
 from simulators import events
 from simulators.board import Board, Core, Hardware
 from simulators.events import Event
@@ -43,6 +44,7 @@ class Fleet:
 
     `plan` is one of `faults.PLANS`, or a function from device id to its faults. With `flash_dir` every dispenser's
     flash outlives this process. `on_event` hears every event, synchronously: it must be quick and must not raise.
+    Raises `protocol.fields.BadValue` for a device id that the protocol does not allow.
     """
 
     def __init__(
@@ -58,6 +60,8 @@ class Fleet:
         ramp_per_s: int = RAMP_PER_S,
         on_event: Callable[[Event], None] | None = None,
     ) -> None:
+        for spec in specs:
+            DEVICE_ID.check(spec.device)
         self.specs = tuple(specs)
         self.truth = Truth()
         self.faults: Counter[str] = Counter()

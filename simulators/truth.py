@@ -4,7 +4,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from firmware.core import slots
+from firmware.core.slots import STATES, read_state
 
 # How an opening ended.
 CLOSED = "closed"
@@ -46,7 +46,7 @@ def purpose_of(flask: int, flash: Mapping[str, bytes]) -> tuple[str | None, int 
 
     A dispenser saves that before it opens the gate. (None, None): it did not, and a power cut now would lose the item.
     """
-    states = [state for state in map(slots.read_state, map(flash.get, slots.STATES)) if state is not None]
+    states = [state for state in map(read_state, map(flash.get, STATES)) if state is not None]
     newest = max(states, key=lambda state: state.generation, default=None)
     for number, item in enumerate(newest.items if newest else ()):
         if newest and item.flask == flask and item.state == "dispensing":

@@ -100,9 +100,13 @@ async def test_a_flask_that_is_not_there_is_a_servo_fault() -> None:
 async def test_when_power_goes_the_gate_closes_and_nobody_is_told() -> None:
     rig = Rig()
     rig.servos.open(order(1000), Purpose(1, "job-1", 0), jammed=False)
-    cut = asyncio.Event()
-    asyncio.get_running_loop().call_later(0.02, lambda: (rig.servos.power_off(), cut.set()))
-    await cut.wait()
+
+    def cut() -> None:
+        rig.servos.power_off()
+        rig.signal.happened()
+
+    asyncio.get_running_loop().call_later(0.02, cut)
+    await rig.signal.until(lambda: bool(rig.seen))
     assert not rig.servos.any_open
     assert rig.answers == []
     assert rig.seen[0].end == POWER_LOST
