@@ -5,7 +5,6 @@ import random
 import socket
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from pathlib import Path
 
 import pytest
 
@@ -177,7 +176,8 @@ def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     config = directory / "mosquitto.conf"
-    config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n")
+    # It logs its start and no connections: nobody reads on, and a full pipe would stop it.
+    config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nlog_type information\n")
     process = subprocess.Popen(
         ["/usr/sbin/mosquitto", "-c", config], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -190,8 +190,3 @@ def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     yield port
     process.terminate()
     process.communicate(timeout=10)
-
-
-@pytest.fixture
-def flash_dir(tmp_path: Path) -> Path:
-    return tmp_path / "flash"
