@@ -51,7 +51,6 @@ class Board:
         "_booted_at",
         "_core",
         "_facts",
-        "_hardware",
         "_latest_ms",
         "_life",
         "_loop",
@@ -64,6 +63,7 @@ class Board:
         "_wake_at_ms",
         "_witness",
         "device",
+        "hardware",
         "wifi",
     )
 
@@ -78,7 +78,7 @@ class Board:
     ) -> None:
         self.device = device
         self._make_core = make_core
-        self._hardware = hardware
+        self.hardware = hardware
         self._tell = tell
         self._loop = asyncio.get_running_loop()
         self._witness = witness
@@ -112,7 +112,7 @@ class Board:
         self._booted_at = self._saved_until = self._loop.time()
         self._latest_ms = 0
         self._emit(BOOTED, reset_cause)
-        self._feed(ports.Booted(self._hardware.flash.read(), reset_cause))
+        self._feed(ports.Booted(self.hardware.flash.read(), reset_cause))
 
     def power_cut(self, off_ms: int) -> None:
         """Power goes: RAM is lost, gates close by their springs, a save under way leaves the old content.
@@ -215,7 +215,7 @@ class Board:
         first = order.data[0]
         self.wifi.send(order.data)
         if first >> 4 == _PUBLISH and first & _QOS:
-            fault = self._hardware.strikes.at_publish()
+            fault = self.hardware.strikes.at_publish()
             if fault is not None and self.wifi.online:
                 self._emit(FAULT, fault.kind)
                 if fault.kind == faults.DUPLICATE:
@@ -224,7 +224,7 @@ class Board:
                     self.wifi.hold(fault.ms)
 
     def _save(self, order: ports.Save) -> None:
-        save_ms = self._hardware.flash.save_ms
+        save_ms = self.hardware.flash.save_ms
         if not save_ms:
             self._saved(order)
             return
@@ -233,24 +233,26 @@ class Board:
         self._loop.call_at(self._saved_until, self._if_alive, self._life, self._saved, (order,))
 
     def _saved(self, order: ports.Save) -> None:
-        self._feed(ports.Saved(order.slot, self._hardware.flash.save(order.slot, order.data)))
+        self._feed(ports.Saved(order.slot, self.hardware.flash.save(order.slot, order.data)))
 
     def _open_flask(self, order: ports.OpenFlask) -> None:
-        fault = self._hardware.strikes.at_opening()
-        jammed = fault is not None and fault.kind == faults.JAM
+        fault = self.hardware.strikes.at_opening()
+        kind = fault.kind if fault else ""
+        strike_ms = order.open_ms * fault.at_percent // 100 if fault else 0
+        power_ms = strike_ms if kind == faults.POWER_CUT else None
+        purpose = Purpose(self.hardware.strikes.openings, *purpose_of(order.flask, self.hardware.flash.read()))
         self._emit(OPENED, f"flask {order.flask}")
-        purpose = Purpose(self._hardware.strikes.openings, *purpose_of(order.flask, self._hardware.flash.read()))
-        self._servos.open(order, purpose, jammed)
-        if jammed:
+        self._servos.open(order, purpose, kind == faults.JAM, power_ms)
+        if kind == faults.JAM:
             self._emit(FAULT, faults.JAM)
         elif fault is not None:
-            self._later(order.open_ms * fault.at_percent // 100, self._strike, fault)
+            self._later(strike_ms, self._strike, fault)
 
     def _close_flask(self, order: ports.CloseFlask) -> None:
         self._servos.close(order.flask)
 
     def _sample(self, _order: ports.Sample) -> None:
-        rng = self._hardware.rng
+        rng = self.hardware.rng
         self._feed(ports.Sampled(rng.randint(*_RSSI_DBM), rng.randint(*_FREE_HEAP_BYTES)))
 
     def _say(self, order: ports.Say) -> None:
@@ -260,7 +262,7 @@ class Board:
 
     def _strike(self, fault: Fault) -> None:
         if not (self._servos.any_open if fault.kind == faults.POWER_CUT else self.wifi.online):
-            self._hardware.strikes.owe(fault)
+            self.hardware.strikes.owe(fault)
             return
         self._emit(FAULT, fault.kind)
         if fault.kind == faults.POWER_CUT:

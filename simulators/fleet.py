@@ -28,11 +28,12 @@ RAMP_PER_S = 250
 
 
 class DispenserSpec(NamedTuple):
-    """One dispenser: who it is, and its flasks."""
+    """One dispenser: who it is, its flasks, and how long its flash takes over one save (an ESP32's, up to 200 ms)."""
 
     device: str
     password: str
     flasks: Sequence[FlaskSpec]
+    save_ms: int = 0
 
 
 class FleetBroken(Exception):
@@ -68,7 +69,6 @@ class Fleet:
         self.boots = 0
         self.crashes: list[Event] = []
         self.boards: dict[str, Board] = {}
-        self._flasks: dict[tuple[str, int], Flask] = {}
         self._network = Network(host, port, tls)
         self._seed = seed
         self._plan = plan_named(plan, seed, [spec.device for spec in specs]) if isinstance(plan, str) else plan
@@ -94,7 +94,7 @@ class Fleet:
 
     def refill(self, device: str, flask: int, mg: int) -> None:
         """Pour `mg` into one flask. Raises `KeyError` for a flask that the fleet has not."""
-        self._flasks[device, flask].refill(mg)
+        self.boards[device].hardware.flasks[flask].refill(mg)
 
     async def wait_until(self, condition: Callable[[], bool], within_s: float) -> None:
         """Return when `condition` holds; it is asked after every event. Raises `FleetBroken` when it is too late."""
@@ -136,8 +136,7 @@ class Fleet:
     def _build(self, spec: DispenserSpec) -> Board:
         rng = random.Random(f"{self._seed}/{spec.device}")
         flasks = {flask.flask: Flask(flask) for flask in spec.flasks}
-        self._flasks.update(((spec.device, number), flask) for number, flask in flasks.items())
-        flash = Flash(self._flash_dir / spec.device if self._flash_dir else None)
+        flash = Flash(self._flash_dir / spec.device if self._flash_dir else None, spec.save_ms)
         make_core: Callable[[], Core] = partial(
             Dispenser, spec.device, spec.password, FIRMWARE_VERSION, rng.getrandbits
         )

@@ -39,9 +39,11 @@ class Servos:
         """Whether a gate is open."""
         return bool(self._open)
 
-    def open(self, order: OpenFlask, purpose: Purpose, jammed: bool) -> None:
-        """Arm the close and the limit, then open. `jammed`: the gate sticks this time.
+    def open(self, order: OpenFlask, purpose: Purpose, jammed: bool = False, power_ms: int | None = None) -> None:
+        """Arm the close and the limit, then open.
 
+        `jammed`: the gate sticks this time. `power_ms`: power will go so far into the opening; the gate closes then,
+        also when this process is late to cut it.
         Raises `GateMisused` when a gate is open already: a dispenser opens one flask at a time.
         """
         if self._open:
@@ -53,7 +55,8 @@ class Servos:
         now_ms = self._now_ms()
         timed_ms = order.open_ms + purpose.number % (MAX_LATE_MS + 1)
         flask.jammed = jammed
-        if not flask.open(now_ms, min(timed_ms, order.limit_ms)):
+        for_ms = min(timed_ms, order.limit_ms)
+        if not flask.open(now_ms, for_ms if power_ms is None else min(for_ms, power_ms)):
             self._witness(Opening(self._device, order.flask, *purpose, now_ms, 0, 0, JAMMED))
             self._report = self._later(JAM_NOTICE_MS, self._answer, FlaskFailed(order.flask, "jammed", 0))
             return

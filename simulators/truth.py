@@ -130,7 +130,9 @@ def compare(truth: Truth, ledger: Iterable[FlaskLedger]) -> Comparison:
     """Judge a ledger: each flask's truth must lie from what is dispensed to that plus its items in doubt.
 
     Plain tuples in the order of `FlaskLedger` will do. A flask that the ledger does not name must have lost nothing.
-    No tolerance: the amounts are computed from the same integers (`flask.flowed_mg`).
+    No tolerance: the amounts are computed from the same integers (`flask.flowed_mg`). Only an item whose power went
+    after its gate had closed by itself, and before flash said so, can lie above its target, by the gate's lateness; the
+    cuts of a fault plan never fall there.
     """
     known = {(row[0], row[1]): (row[2], row[2] + sum(row[3])) for row in ledger}
     divergences = []
