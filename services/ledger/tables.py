@@ -248,15 +248,16 @@ class StockMovement(Row, table=True):
 class Flip(Row, table=True):
     """Append-only: a job (`item` is `WHOLE_JOB`) or an item went from one state to another, and why.
 
-    A rank is reached once, so it is part of the key. `from_state` is null for the first.
+    A rank only rises, and a state is reached once at each, so both are part of the key. `from_state` is null for the
+    first.
     """
 
     __tablename__ = "flip"
     job: str = Field(primary_key=True)
     item: int = Field(primary_key=True)
     rank: int = Field(primary_key=True)
+    to_state: str = Field(primary_key=True)
     from_state: str | None = None
-    to_state: str
     says: str
     reason: str
     at_ms: int = _ms()

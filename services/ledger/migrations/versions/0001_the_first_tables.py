@@ -100,12 +100,12 @@ def upgrade() -> None:
         sa.Column("job", sa.String(), nullable=False),
         sa.Column("item", sa.Integer(), nullable=False),
         sa.Column("rank", sa.Integer(), nullable=False),
-        sa.Column("from_state", sa.String(), nullable=True),
         sa.Column("to_state", sa.String(), nullable=False),
+        sa.Column("from_state", sa.String(), nullable=True),
         sa.Column("says", sa.String(), nullable=False),
         sa.Column("reason", sa.String(), nullable=False),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("job", "item", "rank", name="pk_flip"),
+        sa.PrimaryKeyConstraint("job", "item", "rank", "to_state", name="pk_flip"),
     )
     op.create_table(
         "idempotency_key",
