@@ -73,6 +73,9 @@ class Device(Row, table=True):
     next_seq: int = 1
     desired_config_version: int = 0
     config_sent_at_ms: int | None = _ms(default=None)
+    # The connection that dispatch last sent something to: what is outstanding is sent again at once to a newer one
+    told_boot: int | None = None
+    told_connection: int | None = None
     # From its telemetry
     rssi_dbm: int | None = None
     free_heap_bytes: int | None = None
@@ -139,6 +142,14 @@ class Job(Row, table=True):
             sqlite_where=text("rank < 3"),
             postgresql_where=text("rank < 3"),
         ),
+        # Jobs that ran out of time after they were offered, until the dispenser says whether it took them.
+        Index(
+            "ix_job_unanswered",
+            "device",
+            "job",
+            sqlite_where=text("state = 'expired' AND says = 'server' AND seq IS NOT NULL"),
+            postgresql_where=text("state = 'expired' AND says = 'server' AND seq IS NOT NULL"),
+        ),
         # A dispenser's job number is given once.
         Index("uq_job_device_epoch_seq", "device", "epoch", "seq", unique=True),
     )
@@ -163,7 +174,10 @@ class Job(Row, table=True):
 
 
 class JobItem(Row, table=True):
-    """One flask of a job. `rank` is `protocol.states.item_rank(state, says)`; below 2 it reserves `target_mg`."""
+    """One flask of a job. `rank` is `protocol.states.item_rank(state, says)`; below 2 it reserves `target_mg`.
+
+    An item of a retry names the item that it began as (`origin_job`, `origin_item`); null for a first order.
+    """
 
     __tablename__ = "job_item"
     __table_args__ = (
@@ -174,6 +188,13 @@ class JobItem(Row, table=True):
             "item",
             sqlite_where=text("state = 'in_doubt' AND resolution IS NULL"),
             postgresql_where=text("state = 'in_doubt' AND resolution IS NULL"),
+        ),
+        Index(
+            "ix_job_item_origin_job_origin_item",
+            "origin_job",
+            "origin_item",
+            sqlite_where=text("origin_job IS NOT NULL"),
+            postgresql_where=text("origin_job IS NOT NULL"),
         ),
     )
     job: str = Field(primary_key=True)
@@ -190,6 +211,8 @@ class JobItem(Row, table=True):
     resolved_mg: int | None = None
     resolved_by: str | None = None
     resolved_at_ms: int | None = _ms(default=None)
+    origin_job: str | None = None
+    origin_item: int | None = None
 
 
 class StockMovement(Row, table=True):
@@ -225,15 +248,16 @@ class StockMovement(Row, table=True):
 class Flip(Row, table=True):
     """Append-only: a job (`item` is `WHOLE_JOB`) or an item went from one state to another, and why.
 
-    A rank is reached once, so it is part of the key. `from_state` is null for the first.
+    A rank only rises, and a state is reached once at each, so both are part of the key. `from_state` is null for the
+    first.
     """
 
     __tablename__ = "flip"
     job: str = Field(primary_key=True)
     item: int = Field(primary_key=True)
     rank: int = Field(primary_key=True)
+    to_state: str = Field(primary_key=True)
     from_state: str | None = None
-    to_state: str
     says: str
     reason: str
     at_ms: int = _ms()

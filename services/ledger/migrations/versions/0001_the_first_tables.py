@@ -83,6 +83,8 @@ def upgrade() -> None:
         sa.Column("next_seq", sa.Integer(), nullable=False),
         sa.Column("desired_config_version", sa.Integer(), nullable=False),
         sa.Column("config_sent_at_ms", sa.BigInteger(), nullable=True),
+        sa.Column("told_boot", sa.Integer(), nullable=True),
+        sa.Column("told_connection", sa.Integer(), nullable=True),
         sa.Column("rssi_dbm", sa.Integer(), nullable=True),
         sa.Column("free_heap_bytes", sa.Integer(), nullable=True),
         sa.Column("uptime_ms", sa.BigInteger(), nullable=True),
@@ -98,12 +100,12 @@ def upgrade() -> None:
         sa.Column("job", sa.String(), nullable=False),
         sa.Column("item", sa.Integer(), nullable=False),
         sa.Column("rank", sa.Integer(), nullable=False),
-        sa.Column("from_state", sa.String(), nullable=True),
         sa.Column("to_state", sa.String(), nullable=False),
+        sa.Column("from_state", sa.String(), nullable=True),
         sa.Column("says", sa.String(), nullable=False),
         sa.Column("reason", sa.String(), nullable=False),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("job", "item", "rank", name="pk_flip"),
+        sa.PrimaryKeyConstraint("job", "item", "rank", "to_state", name="pk_flip"),
     )
     op.create_table(
         "idempotency_key",
@@ -213,6 +215,13 @@ def upgrade() -> None:
         sqlite_where=sa.text("rank < 3"),
         postgresql_where=sa.text("rank < 3"),
     )
+    op.create_index(
+        "ix_job_unanswered",
+        "job",
+        ["device", "job"],
+        sqlite_where=sa.text("state = 'expired' AND says = 'server' AND seq IS NOT NULL"),
+        postgresql_where=sa.text("state = 'expired' AND says = 'server' AND seq IS NOT NULL"),
+    )
     op.create_index("ix_job_placed_at_ms_job", "job", ["placed_at_ms", "job"])
     op.create_index("uq_job_device_epoch_seq", "job", ["device", "epoch", "seq"], unique=True)
 
@@ -232,6 +241,8 @@ def upgrade() -> None:
         sa.Column("resolved_mg", sa.Integer(), nullable=True),
         sa.Column("resolved_by", sa.String(), nullable=True),
         sa.Column("resolved_at_ms", sa.BigInteger(), nullable=True),
+        sa.Column("origin_job", sa.String(), nullable=True),
+        sa.Column("origin_item", sa.Integer(), nullable=True),
         sa.ForeignKeyConstraint(["job"], ["job.job"], name="fk_job_item_job"),
         sa.PrimaryKeyConstraint("job", "item", name="pk_job_item"),
     )
@@ -241,6 +252,13 @@ def upgrade() -> None:
         ["job", "item"],
         sqlite_where=sa.text("state = 'in_doubt' AND resolution IS NULL"),
         postgresql_where=sa.text("state = 'in_doubt' AND resolution IS NULL"),
+    )
+    op.create_index(
+        "ix_job_item_origin_job_origin_item",
+        "job_item",
+        ["origin_job", "origin_item"],
+        sqlite_where=sa.text("origin_job IS NOT NULL"),
+        postgresql_where=sa.text("origin_job IS NOT NULL"),
     )
 
 
