@@ -11,14 +11,22 @@ from services.mqtt import BrokerLost, Delivery, Outgoing
 
 
 class MemoryBroker:
-    """One persistent session. `lose()` breaks the link in use; `on_ack` sees each acknowledged batch first."""
+    """One persistent session. `lose()` breaks the link in use.
 
-    def __init__(self, on_ack: Callable[[Sequence[Delivery]], None] | None = None) -> None:
+    `on_ack` sees each batch before it is acknowledged, `on_publish` each before it is published.
+    """
+
+    def __init__(
+        self,
+        on_ack: Callable[[Sequence[Delivery]], None] = lambda _batch: None,
+        on_publish: Callable[[Sequence[Outgoing]], None] = lambda _messages: None,
+    ) -> None:
         self.published: list[Outgoing] = []
         self.filters: tuple[str, ...] = ()
         self.connections = 0
         self.changed = asyncio.Event()
         self._on_ack = on_ack
+        self._on_publish = on_publish
         self._unacked: dict[int, Delivery] = {}
         self._next_mid = 1
         self._link: MemoryLink | None = None
@@ -60,11 +68,15 @@ class MemoryBroker:
             if self._link is link:
                 self._link = None
 
+    def publish(self, messages: Sequence[Outgoing]) -> None:
+        self._on_publish(messages)
+        self.published.extend(messages)
+        self.changed.set()
+
     def settle(self, link: "MemoryLink", batch: Sequence[Delivery]) -> None:
         if link is not self._link:
             raise BrokerLost("acknowledged on a link that is gone")
-        if self._on_ack is not None:
-            self._on_ack(batch)
+        self._on_ack(batch)
         for delivery in batch:
             del self._unacked[delivery.mid]
         self.changed.set()
@@ -102,5 +114,4 @@ class MemoryLink:
     async def publish(self, messages: Sequence[Outgoing]) -> None:
         if self.lost.is_set():
             raise BrokerLost("the link was cut")
-        self._broker.published.extend(messages)
-        self._broker.changed.set()
+        self._broker.publish(messages)

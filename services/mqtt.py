@@ -72,7 +72,7 @@ class Link:
 
     def __init__(self, client: aiomqtt.Client) -> None:
         self._client = client
-        self._arrived: asyncio.Queue[aiomqtt.Message] = client._queue  # noqa: SLF001  # its iterator takes one at a time
+        self._arrived: asyncio.Queue[aiomqtt.Message] = client._queue  # its iterator takes one at a time
 
     async def subscribe(self, filters: Sequence[str]) -> None:
         await self._client.subscribe([(name, 1) for name in filters])
@@ -88,7 +88,7 @@ class Link:
     def ack(self, batch: Sequence[Delivery]) -> None:
         """Tells the broker that these are settled. Only for deliveries of this connection."""
         for delivery in batch:
-            self._client._client.ack(delivery.mid, delivery.qos)  # noqa: SLF001  # not offered by aiomqtt
+            self._client._client.ack(delivery.mid, delivery.qos)  # not offered by aiomqtt
 
     async def publish(self, messages: Sequence[Outgoing]) -> None:
         """Sends all and waits until the broker has each that is QoS 1."""
@@ -101,7 +101,7 @@ class Link:
     async def _first(self) -> aiomqtt.Message:
         if not self._arrived.empty():
             return self._arrived.get_nowait()
-        lost = self._client._disconnected  # noqa: SLF001  # what its own iterator waits on
+        lost = self._client._disconnected  # what its own iterator waits on
         arrival = asyncio.ensure_future(self._arrived.get())
         try:
             await asyncio.wait((arrival, lost), return_when=asyncio.FIRST_COMPLETED)
@@ -135,7 +135,7 @@ async def _connect(address: BrokerAddress, account: Account, persistent: bool, m
     ):
         with attempt:
             client = _client(address, account, persistent)
-            client._client.manual_ack_set(manual_ack)  # noqa: SLF001  # not offered by aiomqtt
+            client._client.manual_ack_set(manual_ack)  # not offered by aiomqtt
             await client.__aenter__()
     return client
 
@@ -158,5 +158,4 @@ def _client(address: BrokerAddress, account: Account, persistent: bool) -> aiomq
 
 
 def _delivery(message: aiomqtt.Message) -> Delivery:
-    payload = message.payload
-    return Delivery(str(message.topic), payload if isinstance(payload, bytes) else b"", message.qos, message.mid)
+    return Delivery(message.topic.value, message.payload, message.qos, message.mid)

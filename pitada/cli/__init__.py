@@ -8,7 +8,6 @@ import sys
 
 import typer
 from broker.server import BrokerError
-from simulators.fleet import FleetBroken
 
 from pitada.cli import demo, devices, fleet, orders, reads, up
 from pitada.cli.output import errors
@@ -16,9 +15,10 @@ from pitada.local.mosquitto import LocalMosquittoError
 from pitada.local.postgresql import LocalPostgresqlError
 from pitada.secrets import UnsafeSecrets
 from pitada.web import PortTaken
-from services.devices import DeviceError
+from services.devices import DeviceRefused
 from services.ledger.database import LedgerError
 from services.orders import OrderRefused
+from simulators.fleet import FleetBroken
 
 app = typer.Typer(
     help="Runs a fleet of ingredient dispensers over MQTT.",
@@ -43,7 +43,7 @@ app.add_typer(devices.app, name="devices")
 # What can go wrong without being a bug: the text of each says what to do.
 EXPECTED = (
     BrokerError,
-    DeviceError,
+    DeviceRefused,
     FleetBroken,
     LedgerError,
     LocalMosquittoError,

@@ -9,9 +9,6 @@ from typing import Annotated
 import typer
 from rich.live import Live
 from rich.text import Text
-from simulators.faults import PLANS
-from simulators.flask import FlaskSpec
-from simulators.fleet import DispenserSpec, Fleet
 
 from pitada.cli.options import AsJson, DatabaseUrl, DataDir, settings_from
 from pitada.cli.output import console, errors, print_json
@@ -21,6 +18,9 @@ from services import devices
 from services.clock import now_ms
 from services.devices import DeviceExists, FlaskSetup
 from services.ledger.database import Database
+from simulators.faults import PLANS
+from simulators.flask import FlaskSpec
+from simulators.fleet import DispenserSpec, Fleet
 
 # Four flasks are usual; 10 kg each lasts for any test.
 FLASKS = 4

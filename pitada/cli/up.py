@@ -8,7 +8,7 @@ import typer
 
 from pitada.cli.options import DatabaseUrl, DataDir, settings_from
 from pitada.cli.output import configure_logs, console, print_json
-from pitada.house import LINK_VALID_MS, open_database, open_house
+from pitada.house import open_database, open_house
 from services import people
 from services.clock import now_ms
 from services.settings import Settings
@@ -48,7 +48,7 @@ def link(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
     """Print a new one-time sign-in link for the dashboard."""
     settings = settings_from(data_dir=data_dir, database_url=database_url)
     database = open_database(settings)
-    token = people.new_sign_in_link_token(database, now_ms(), LINK_VALID_MS)
+    token = people.new_sign_in_link_token(database, now_ms())
     base = settings.public_url or f"http://{settings.http_host}:{settings.http_port}"
     console.print(f"{base}/sign-in/{token}", soft_wrap=True)
 

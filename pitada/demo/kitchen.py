@@ -3,12 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from simulators.flask import FlaskSpec
-from simulators.fleet import DispenserSpec
-
 from services import devices
 from services.devices import FlaskSetup
 from services.ledger.database import Database
+from simulators.flask import FlaskSpec
+from simulators.fleet import DispenserSpec
 
 # Enough that no demo runs a flask dry.
 STOCK_MG = 5_000_000

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from simulators.fleet import DispenserSpec, Fleet
-
 from pitada.demo.kitchen import claim_all
 from pitada.demo.operator import Operator
 from pitada.demo.summary import Summary, summarise
@@ -22,6 +20,7 @@ from services import devices
 from services.clock import now_ms
 from services.ledger.database import Database
 from services.settings import Settings
+from simulators.fleet import DispenserSpec, Fleet
 
 BrokerKind = Literal["embedded", "mosquitto"]
 DatabaseKind = Literal["sqlite", "postgresql"]

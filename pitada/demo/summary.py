@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 from services.ledger.audit import audit, flask_totals
-from simulators.fleet import Fleet
-from simulators.truth import FlaskLedger, compare
 
 from services.ledger import queries
 from services.ledger.database import Database
 from simulators import faults
+from simulators.fleet import Fleet
+from simulators.truth import FlaskLedger, compare
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Protocol
 import structlog
 
 from protocol import access, codec, topics
+from protocol.fields import Record
 from protocol.messages import StockChanged
 from services.health import Health
 from services.ledger.announcements import changed_stock
@@ -113,9 +114,9 @@ class Ingest:
             return changed_stock(tx, dict(self._told))
 
 
-def _receipt(device: str, message: topics.Record) -> Outgoing:
+def _receipt(device: str, message: Record) -> Outgoing:
     return _outgoing(topics.RECEIPT, device, None, message)
 
 
-def _outgoing(channel: topics.Channel, device: str, flask: int | None, message: topics.Record) -> Outgoing:
+def _outgoing(channel: topics.Channel, device: str, flask: int | None, message: Record) -> Outgoing:
     return Outgoing(channel.topic(device, flask), codec.encode(message), channel.qos, channel.retained)

@@ -8,6 +8,7 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 # What the rooms that speak no SQL pass on from `Database.write` and `Database.read`.
 Transaction = Connection
@@ -28,6 +29,10 @@ class LedgerError(Exception):
 
 class BadDatabaseUrl(LedgerError):
     """The URL names no database that the ledger can use."""
+
+
+class DatabaseUnavailable(LedgerError):
+    """The database does not answer, or cannot write. Nothing of the transaction was kept; it may be tried again."""
 
 
 class Database:
@@ -61,7 +66,7 @@ class Database:
 
         On SQLite it holds the file's one write lock from the start, so it never fails half-way for another writer.
         """
-        with self.engine.connect() as tx:
+        with _answering(), self.engine.connect() as tx:
             if self.dialect == "sqlite":
                 tx.execution_options(sqlite_begin="BEGIN IMMEDIATE")
             with tx.begin():
@@ -70,7 +75,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A consistent snapshot: every query in the block sees the same moment. Nothing can be written in it."""
-        with self.engine.connect() as tx:
+        with _answering(), self.engine.connect() as tx:
             if self.dialect == "postgresql":
                 tx.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             with tx.begin():
@@ -85,6 +90,15 @@ class Database:
     def close(self) -> None:
         """Close every connection. The object may not be used after."""
         self.engine.dispose()
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    """What the drivers raise when the server is gone, the disk is full or a lock is not to be had, as one error."""
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        raise DatabaseUnavailable(f"the database does not answer: {error.orig}") from error
 
 
 def _engine(url: str) -> Engine:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from services.ledger.audit import audit
+from services.ledger.settle import Incoming, settle
 from sqlalchemy import text
 
 from pitada.demo.run import DemoOptions, demo_house
@@ -14,9 +16,7 @@ from protocol import topics
 from protocol.states import DEVICE, SERVER, item_rank, job_rank
 from services import devices
 from services.clock import now_ms
-from services.ledger.audit import audit
 from services.ledger.database import Database
-from services.ledger.settle import Incoming, settle
 from services.mqtt import Account, BrokerAddress, connected
 
 RECORDER = "op_recorder"
@@ -66,17 +66,16 @@ def copy(source: Path, target: Path) -> Database:
 
 def forget_facts(database: Database) -> None:
     """The ledger as if every offer had been made and no dispenser had ever said a word."""
-    open_ends = f"(says = '{DEVICE}')"
     with database.write() as tx:
         for statement in (
-            f"UPDATE job SET state = 'offered', rank = 1, says = 'server' WHERE {open_ends}",
-            f"UPDATE job_item SET state = 'pending', rank = 0, says = 'server', dispensed_mg = NULL, "
-            f"duration_ms = NULL, error = NULL WHERE {open_ends}",
+            "UPDATE job SET state = 'offered', rank = 1, says = 'server', accepted_at_ms = NULL WHERE says = 'device'",
+            "UPDATE job_item SET state = 'pending', rank = 0, says = 'server', dispensed_mg = NULL, "
+            "duration_ms = NULL, error = NULL WHERE says = 'device'",
             "UPDATE flask SET stock_mg = stock_mg - coalesce((SELECT sum(delta_mg) FROM stock_movement m "
             "WHERE m.device = flask.device AND m.flask = flask.flask AND m.job IS NOT NULL), 0)",
             "DELETE FROM stock_movement WHERE job IS NOT NULL",
-            "UPDATE flask SET reserved_mg = coalesce((SELECT sum(target_mg) FROM job_item i JOIN job j "
-            "ON i.job = j.job WHERE j.device = flask.device AND i.flask = flask.flask AND i.rank < 2), 0), revision = 0",
+            "UPDATE flask SET revision = 0, reserved_mg = coalesce((SELECT sum(target_mg) FROM job_item i JOIN job j "
+            "ON i.job = j.job WHERE j.device = flask.device AND i.flask = flask.flask AND i.rank < 2), 0)",
             "UPDATE device SET boot = 0, connection = 0, online = 0, status_ms = 0, job = NULL, last_seq = 0, "
             "receipted_seq = 0, config_version = 0, fault = NULL, refusal = NULL",
             "DELETE FROM flip",
