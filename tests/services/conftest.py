@@ -1,0 +1,87 @@
+"""Databases for the tests of the services: each test gets its own, migrated, on SQLite and on PostgreSQL."""
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, make_url, text
+
+from pitada.local.postgresql import LocalPostgresql, LocalPostgresqlError
+from services.ledger.database import Database
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgresql_url() -> Iterator[str]:
+    """A server for the whole run, its database migrated as the template of every test's."""
+    # Not in pytest's own directory: run by root, the server is another user, who may not enter that one.
+    directory = Path(tempfile.mkdtemp(prefix="pitada-postgresql-"))
+    try:
+        with LocalPostgresql(directory, fsync=False) as server:
+            yield server.url
+    except LocalPostgresqlError as error:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(f"the tests on PostgreSQL do not run here: {error}")
+    finally:
+        shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgresql_url: str) -> str:
+    """The name of a migrated database that others are copied from."""
+    _create(postgresql_url, "migrated", "template0")
+    database = Database(_url_of(postgresql_url, "migrated"))
+    database.migrate()
+    database.close()
+    return "migrated"
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file that others are copied from."""
+    path = tmp_path_factory.mktemp("ledger") / "migrated.db"
+    database = Database(f"sqlite:///{path}")
+    database.migrate()
+    database.close()
+    return path
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database without tables."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'empty.db'}"
+    return _create(request.getfixturevalue("postgresql_url"), f"empty_{next(_numbers)}", "template0")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """A migrated database of the test's own."""
+    if request.param == "sqlite":
+        path = tmp_path / "ledger.db"
+        shutil.copy(request.getfixturevalue("migrated_file"), path)
+        url = f"sqlite:///{path}"
+    else:
+        server = request.getfixturevalue("postgresql_url")
+        url = _create(server, f"test_{next(_numbers)}", request.getfixturevalue("migrated_template"))
+    opened = Database(url)
+    yield opened
+    opened.close()
+
+
+def _create(server: str, name: str, template: str) -> str:
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
+    engine.dispose()
+    return _url_of(server, name)
+
+
+def _url_of(server: str, name: str) -> str:
+    return make_url(server).set(database=name).render_as_string(hide_password=False)
