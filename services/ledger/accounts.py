@@ -55,10 +55,10 @@ def add_dispenser(
 
 
 def flask_settings(tx: Connection, device: str) -> dict[int, dict[str, Any]]:
-    """The columns of each of the dispenser's flasks, by number."""
+    """The columns of each of the dispenser's flasks, by number; held until the end of the transaction."""
     table = tables.flask
-    rows = tx.execute(select(table).where(table.c.device == device).order_by(table.c.flask)).mappings()
-    return {row["flask"]: dict(row) for row in rows}
+    held = select(table).where(table.c.device == device).order_by(table.c.flask).with_for_update(key_share=True)
+    return {row["flask"]: dict(row) for row in tx.execute(held).mappings()}
 
 
 def set_flask(tx: Connection, device: str, flask: int, values: Mapping[str, Any]) -> None:
