@@ -295,6 +295,11 @@ class Bench:
         records = [one.record for one in self.sent("status")]
         return next(one for one in reversed(records) if isinstance(one, StatusReported) and one.online)
 
+    def will(self) -> tuple[str, bytes]:
+        """Topic and payload of the last will that the broker holds."""
+        assert self.broker.will is not None
+        return self.broker.will
+
     def completions(self) -> list[JobCompleted]:
         return [one.record for one in self.sent("completion") if isinstance(one.record, JobCompleted)]
 
