@@ -180,3 +180,14 @@ def test_a_job_that_could_not_be_saved_was_never_there() -> None:
     again, _problems = loaded(flash)
     assert again.job is None
     assert again.last_seq == 0
+
+
+def test_a_job_given_back_does_not_lower_the_number_of_a_job_whose_report_was_lost() -> None:
+    flash: dict[str, bytes] = {}
+    journal, _problems = loaded(flash)
+    journal.last_seq = 8
+    save(journal, flash)
+    again, _problems = loaded(flash)
+    again.take(Job("job-9", 9, [Item(1, 5)]))
+    again.give_back()
+    assert again.last_seq == 8

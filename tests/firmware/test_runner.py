@@ -3,7 +3,9 @@
 import pytest
 
 from firmware.core.ports import CloseFlask, FlaskClosed, FlaskFailed, OpenFlask, Save, StopPressed
+from firmware.core.slots import read_state
 from protocol.messages import JobCompleted
+from protocol.states import DEVICE, ITEM_TRANSITIONS
 from tests.firmware.bench import Bench, flask
 
 
@@ -168,3 +170,29 @@ def test_an_item_costs_two_flash_writes_and_a_job_four_more(bench: Bench) -> Non
     run_job(bench, (1, 300), (2, 500), (3, 200))
     bench.run(lambda: bench.status().receipted_seq == 1)
     assert len(bench.ordered(Save)) - before == 2 * 3 + 4
+
+
+def test_flash_sees_every_move_of_the_transition_table_and_no_other(bench: Bench) -> None:
+    bench.fail_flask = lambda number: FlaskFailed(3, "jammed", 0) if number == 3 else None
+    run_job(bench, (9, 5), (3, 5), (1, 5))
+    bench.offer(2, (1, 5000), (2, 5))
+    bench.run(lambda: len(bench.openings) == 2)
+    bench.post(StopPressed(), 100)
+    ended(bench, 2)
+    bench.run(lambda: bench.status().receipted_seq == 2)
+    bench.offer(3, (1, 5000))
+    bench.run(lambda: len(bench.openings) == 3)
+    bench.cut_power()
+    bench.boot()
+    ended(bench, 3)
+    moves: set[tuple[str, str]] = set()
+    before: dict[tuple[int, int], str] = {}
+    for order in bench.ordered(Save):
+        state = read_state(order.data) if isinstance(order, Save) and order.slot.startswith("state") else None
+        for position, item in enumerate(state.items if state else ()):
+            assert state is not None
+            key = (state.seq, position)
+            if before.get(key, "pending") != item.state:
+                moves.add((before.get(key, "pending"), item.state))
+            before[key] = item.state
+    assert moves == {(start, end) for start, end, says, _when in ITEM_TRANSITIONS if says == DEVICE}
