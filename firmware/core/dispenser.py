@@ -275,7 +275,9 @@ class Dispenser:
         if session.state != sessions.OFF or self._may_connect():
             wakes.append(session.wake_at_ms())
         if session.is_online():
-            wakes.append(min(self._sample_at_ms, self._repeat_at_ms))
+            wakes.append(self._sample_at_ms)
+            if self._journal.history.unreceipted:
+                wakes.append(self._repeat_at_ms)
         if not self._runner.is_open:
             for wake in (self._journal.wake_at_ms(), self._runner.wake_at_ms(now_ms)):
                 if wake is not None:

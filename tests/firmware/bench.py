@@ -76,6 +76,7 @@ class FakeBroker:
 
     code: int = 0
     acknowledges: bool = True
+    is_deaf: bool = False
     sent: list[Sent] = field(default_factory=list)
     retained: dict[str, bytes] = field(default_factory=dict)
     acknowledged: list[int] = field(default_factory=list)
@@ -107,7 +108,9 @@ class FakeBroker:
         return _frame(0x33 if retained else 0x32, head + payload)
 
     def feed(self, data: bytes) -> bytes:
-        """Bytes from the dispenser; returns the bytes for it."""
+        """Bytes from the dispenser; returns the bytes for it. Deaf: the stream is half open, nothing comes through."""
+        if self.is_deaf:
+            return b""
         self._buffer += data
         answer = b""
         while (packet := self._packet()) is not None:
@@ -291,6 +294,11 @@ class Bench:
         """The last status that says online."""
         records = [one.record for one in self.sent("status")]
         return next(one for one in reversed(records) if isinstance(one, StatusReported) and one.online)
+
+    def will(self) -> tuple[str, bytes]:
+        """Topic and payload of the last will that the broker holds."""
+        assert self.broker.will is not None
+        return self.broker.will
 
     def completions(self) -> list[JobCompleted]:
         return [one.record for one in self.sent("completion") if isinstance(one.record, JobCompleted)]
