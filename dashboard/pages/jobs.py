@@ -1,0 +1,71 @@
+"""The list of jobs, and one job: a live row for each flask, why it failed, stop, retry, execution log."""
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from dashboard.deps import Deps, User
+from dashboard.ledger_reads import LISTED_JOBS
+from dashboard.rendering import render
+from protocol.states import JOB_ENDS
+from services import orders
+from services.ledger import queries
+from services.ledger.views import ItemView, JobView
+
+router = APIRouter(prefix="/jobs")
+
+
+@router.get("")
+def jobs(request: Request, deps: Deps, user: User, before: str | None = None) -> HTMLResponse:
+    """Jobs, newest first."""
+    with deps.database.read() as tx:
+        found = tuple(queries.jobs(tx, before=before, limit=LISTED_JOBS))
+        names = {view.device: view.name for view in queries.dispensers(tx)}
+    older = found[-1].job if len(found) == LISTED_JOBS else None
+    return render(request, "jobs.html", user=user, jobs=found, names=names, older=older, first=before is None)
+
+
+@router.get("/{job}")
+def job(request: Request, deps: Deps, user: User, job: str) -> HTMLResponse:
+    """One job."""
+    with deps.database.read() as tx:
+        view = queries.job(tx, job)
+        if view is None:
+            raise orders.UnknownJob(job)
+        flips = tuple(queries.flips(tx, job))
+        dispenser = queries.dispenser(tx, view.device)
+    return render(
+        request,
+        "job.html",
+        user=user,
+        job=view,
+        flips=flips,
+        dispenser=dispenser,
+        retriable=retriable(view),
+    )
+
+
+@router.post("/{job}/stop")
+def stop(deps: Deps, user: User, job: str) -> RedirectResponse:
+    """Ask for a stop."""
+    orders.cancel(deps.database, job, by=user, now_ms=deps.now_ms())
+    deps.feed.job_changed(job)
+    return RedirectResponse(f"/jobs/{job}", 303)
+
+
+@router.post("/{job}/retry")
+def retry(deps: Deps, user: User, job: str) -> RedirectResponse:
+    """Order the rest again, and go to the new job."""
+    view = orders.retry(deps.database, job, now_ms=deps.now_ms(), new_job_id=deps.new_id(), by=user)
+    deps.feed.job_changed(view.job)
+    return RedirectResponse(f"/jobs/{view.job}", 303)
+
+
+def retriable(job: JobView) -> tuple[ItemView, ...]:
+    """The items that a retry would order again: known to be short, never those in doubt."""
+    if job.state not in JOB_ENDS:
+        return ()
+    return tuple(
+        item
+        for item in job.items
+        if item.state in ("failed", "skipped") or (item.state == "in_doubt" and item.resolution == "not_dispensed")
+    )
