@@ -127,7 +127,7 @@ def item_values(picture: JobPicture) -> dict[str, Mapping[str, object]]:
 
 def summary_value(view: JobView) -> Mapping[str, object]:
     """The `job/<id>` value of the feed, for lists of jobs."""
-    return {"device": view.device, "state": view.state, "ended_at_ms": view.ended_at_ms, **counts(view)}
+    return {"device": view.device, "state": view.state, "placed_at_ms": view.placed_at_ms, **counts(view)}
 
 
 def counts(view: JobView) -> dict[str, int]:
