@@ -1,0 +1,112 @@
+"""The database behind the ledger: SQLite in one file, or PostgreSQL. Synchronous, usable from any thread."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+
+# How long a writer waits for the other writers of a SQLite file before it gives up.
+SQLITE_BUSY_MS = 10_000
+
+# Names the one lock that migrations of a PostgreSQL database queue on; any constant of the application's own does.
+MIGRATION_LOCK = 0x70697461646131
+
+# Connections kept open: ingest, dispatch, and the dashboard's worker threads.
+POOL_SIZE = 10
+
+
+class LedgerError(Exception):
+    """The ledger cannot do what was asked. The text says why and what to do."""
+
+
+class BadDatabaseUrl(LedgerError):
+    """The URL names no database that the ledger can use."""
+
+
+class Database:
+    """One database, by URL: `sqlite:///path/file.db` or `postgresql+psycopg://user:password@host:port/name`.
+
+    SQLite runs in WAL with synchronous FULL: a commit is on disk, and readers never wait for the writer.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.engine = _engine(url)
+
+    @property
+    def dialect(self) -> str:
+        """`sqlite` or `postgresql`."""
+        return self.engine.dialect.name
+
+    def migrate(self) -> None:
+        """Bring the tables to this version's shape. Safe to repeat, and safe for two processes at once."""
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+        with self.write() as tx:
+            if self.dialect == "postgresql":
+                tx.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
+            config.attributes["connection"] = tx
+            command.upgrade(config, "head")
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction: committed at the end, rolled back when an exception leaves the block.
+
+        On SQLite it holds the file's one write lock from the start, so it never fails half-way for another writer.
+        """
+        with self.engine.connect() as tx:
+            if self.dialect == "sqlite":
+                tx.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+            with tx.begin():
+                yield tx
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A consistent snapshot: every query in the block sees the same moment. Nothing can be written in it."""
+        with self.engine.connect() as tx:
+            if self.dialect == "postgresql":
+                tx.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            with tx.begin():
+                if self.dialect == "sqlite":
+                    tx.exec_driver_sql("PRAGMA query_only=ON")
+                try:
+                    yield tx
+                finally:
+                    if self.dialect == "sqlite":
+                        tx.exec_driver_sql("PRAGMA query_only=OFF")
+
+    def close(self) -> None:
+        """Close every connection. The object may not be used after."""
+        self.engine.dispose()
+
+
+def _engine(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+    except Exception as error:
+        raise BadDatabaseUrl(f"{url!r} is not a database URL: use sqlite:///path or postgresql+psycopg://…") from error
+    if parsed.get_backend_name() == "sqlite":
+        if parsed.database in (None, "", ":memory:"):
+            raise BadDatabaseUrl("an SQLite ledger lives in a file, so that every thread sees it: sqlite:///path")
+        engine = create_engine(parsed, pool_size=POOL_SIZE, connect_args={"timeout": SQLITE_BUSY_MS / 1000})
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    if parsed.get_driver_name() == "psycopg":
+        return create_engine(parsed, pool_size=POOL_SIZE, pool_pre_ping=True)
+    raise BadDatabaseUrl(f"the ledger speaks sqlite:/// and postgresql+psycopg://, not {parsed.drivername}://")
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    # The driver's own transactions begin late and end before DDL; _begin_sqlite takes their place.
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={SQLITE_BUSY_MS}"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(tx: Connection) -> None:
+    tx.exec_driver_sql(str(tx.get_execution_options().get("sqlite_begin", "BEGIN")))

@@ -1,0 +1,131 @@
+"""What the ledger shows: frozen, typed, ready for JSON. Amounts in mg, durations in ms, `*_at_ms` Unix milliseconds."""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class View(BaseModel):
+    """Base of every view: never changed once made."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class FlaskView(View):
+    """One flask. Below zero the stock is known to be wrong: the flask asks for a count."""
+
+    device: str
+    flask: int
+    ingredient: str
+    capacity_mg: int
+    stock_mg: int
+    reserved_mg: int
+    available_mg: int
+    low_mg: int
+    revision: int
+    flow_mg_per_s: int
+    needs_count: bool
+
+
+class DispenserView(View):
+    """A dispenser as it last described itself; `seen_at_ms` says when, None if never."""
+
+    device: str
+    name: str
+    online: bool
+    fault: str | None
+    refusal: str | None
+    job: str | None
+    firmware: str
+    epoch: str | None
+    boot: int
+    connection: int
+    config_version: int
+    desired_config_version: int
+    seen_at_ms: int | None
+    rssi_dbm: int | None
+    flasks: tuple[FlaskView, ...]
+
+
+class ItemView(View):
+    """One flask of a job. `dispensed_mg` is None while open and while nobody knows."""
+
+    item: int
+    flask: int
+    ingredient: str
+    target_mg: int
+    state: str
+    dispensed_mg: int | None
+    duration_ms: int | None
+    error: str | None
+    resolution: str | None
+    resolved_mg: int | None
+
+
+class JobView(View):
+    """A job with its items in order."""
+
+    job: str
+    device: str
+    state: str
+    seq: int | None
+    placed_at_ms: int
+    placed_by: str
+    expires_at_ms: int | None
+    accepted_at_ms: int | None
+    ended_at_ms: int | None
+    cancel_requested_at_ms: int | None
+    retry_of: str | None
+    items: tuple[ItemView, ...]
+
+
+class MovementView(View):
+    """One row of the stock ledger. `by` is the dispenser's id when it did it itself."""
+
+    id: int
+    device: str
+    flask: int
+    ingredient: str
+    kind: str
+    delta_mg: int
+    job: str | None
+    item: int | None
+    at_ms: int
+    by: str
+    note: str
+
+
+class FlipView(View):
+    """One step of a job (`item` None) or of an item. `from_state` is None for the first."""
+
+    job: str
+    item: int | None
+    from_state: str | None
+    to_state: str
+    says: str
+    reason: str
+    at_ms: int
+
+
+class DeadLetterView(View):
+    """A message that changed nothing. `payload` is text with replacement characters, possibly cut."""
+
+    id: int
+    at_ms: int
+    last_at_ms: int
+    times: int
+    topic: str
+    reason: str
+    detail: str
+    payload: str
+    size_bytes: int
+
+
+class InDoubtView(View):
+    """An item of which nobody knows how much left the flask, from 0 to `target_mg`, until an operator says."""
+
+    job: str
+    item: int
+    device: str
+    flask: int
+    ingredient: str
+    target_mg: int
+    ended_at_ms: int | None
