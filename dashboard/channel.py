@@ -1,8 +1,8 @@
 """A channel: the latest value of each key, and what changed since a viewer last looked.
 
-A viewer is a number (the last `seq` it was sent), not a queue. One that keeps up gets the frame that all share; one that
-fell behind gets one frame with the latest value of each key that changed meanwhile. So a slow viewer costs no memory
-and nobody waits for it.
+A viewer is a number (the last `seq` it was sent), not a queue. One that keeps up gets the frame that all share; one
+that fell behind gets one frame with the latest value of each key that changed meanwhile. So a slow viewer costs no
+memory and nobody waits for it.
 """
 
 import asyncio
@@ -93,7 +93,8 @@ class Channel:
             if not snapshot or entry.value is not None:
                 encoded.append(entry.encoded)
         kind = "snapshot" if snapshot else "delta"
-        frame = f'{{"type":"{kind}","from":{seen},"seq":{self.seq},"now_ms":{self._now_ms()},"set":{{{",".join(encoded)}}}}}'
+        head = f'"type":"{kind}","from":{seen},"seq":{self.seq},"now_ms":{self._now_ms()}'
+        frame = f'{{{head},"set":{{{",".join(encoded)}}}}}'
         if seen == self.seq - 1 and not snapshot:
             self._shared = (seen, frame)
         return frame

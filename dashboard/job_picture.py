@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from protocol.messages import ItemProgressed, JobAccepted, JobCompleted, OfferJob
-from protocol.states import ITEM_ENDS, JOB_ENDS, item_rank, job_rank
+from protocol.states import JOB_ENDS, item_rank, job_rank
 from services.ledger.views import ItemView, JobView
 
 
@@ -57,8 +57,7 @@ class JobPicture:
         if view.state in JOB_ENDS:
             self.view, self.settled, self.refusal = view, True, None
         else:
-            ahead = {item.item: item for item in self.view.items if item.state in ITEM_ENDS or item.state == "dispensing"}
-            items = tuple(_further(item, ahead.get(item.item)) for item in view.items)
+            items = tuple(map(_further, view.items, self.view.items))
             further = job_rank(self.view.state) > job_rank(view.state)
             state = self.view.state if further else view.state
             self.view = view.model_copy(
@@ -140,7 +139,5 @@ def counts(view: JobView) -> dict[str, int]:
     }
 
 
-def _further(ledger: ItemView, live: ItemView | None) -> ItemView:
-    if live is None or item_rank(ledger.state) >= item_rank(live.state):
-        return ledger
-    return live
+def _further(ledger: ItemView, live: ItemView) -> ItemView:
+    return ledger if item_rank(ledger.state) >= item_rank(live.state) else live

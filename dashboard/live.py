@@ -1,7 +1,7 @@
 """The live feed: MQTT messages in, the same picture to every viewer. For display only; the ledger decides.
 
-`apply` folds a message in. `run` sends what changed every 100 ms and reads the ledger again after receipts, after orders
-placed here, and every few seconds while somebody watches, for what has no message (an expiry, a new dispenser).
+`apply` folds a message in. `run` sends what changed every 100 ms and reads the ledger again after receipts, after
+orders placed here, and every few seconds while somebody watches, for what has no message (an expiry, a new dispenser).
 """
 
 import asyncio
@@ -98,9 +98,9 @@ class LiveFeed:
         if picture is None:
             self._reread_fleet()
             return
-        if channel.sender == topics.DEVICE_ROLE and not retained:
-            if not (isinstance(message, StatusReported) and not message.online):
-                picture.seen(self._now_ms())
+        from_itself = channel.sender == topics.DEVICE_ROLE and not retained
+        if from_itself and not (isinstance(message, StatusReported) and not message.online):
+            picture.seen(self._now_ms())
         self._fold(picture, device, flask, message, retained)
         self._show_dispenser(device)
         if flask in picture.flasks:
@@ -202,9 +202,7 @@ class LiveFeed:
             self._stale_jobs |= self._watched.keys()
             self._reread_fleet()
 
-    def _fold(
-        self, picture: DispenserPicture, device: str, flask: int | None, message: Record, retained: bool
-    ) -> None:
+    def _fold(self, picture: DispenserPicture, device: str, flask: int | None, message: Record, retained: bool) -> None:
         now_ms = self._now_ms()
         if isinstance(message, StatusReported):
             picture.heard(message, now_ms, retained=retained)
@@ -212,7 +210,8 @@ class LiveFeed:
             picture.stocked(flask, message)
         elif isinstance(message, ItemProgressed) and flask is not None:
             if picture.progressed(flask, message, now_ms, retained=retained):
-                self._tell(device, message.job, lambda job: job.progressed(flask, message, None if retained else now_ms))
+                since_ms = None if retained else now_ms
+                self._tell(device, message.job, lambda job: job.progressed(flask, message, since_ms))
         elif isinstance(message, JobAccepted):
             picture.answered(message)
             self._tell(device, message.job, lambda job: job.answered(message))

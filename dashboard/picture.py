@@ -191,4 +191,3 @@ def _later(new: ItemProgressed, last: ItemProgressed) -> bool:
     if new.epoch != last.epoch or (new.seq, new.item) != (last.seq, last.item):
         return new.epoch != last.epoch or (new.seq, new.item) > (last.seq, last.item)
     return item_rank(new.state, DEVICE) > item_rank(last.state, DEVICE)
-

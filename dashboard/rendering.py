@@ -18,6 +18,9 @@ TEMPLATES = Path(__file__).with_name("templates")
 # Liquids are told apart by name; the tint only helps the eye. See --tint-* in the style sheet.
 TINTS = 6
 
+MINUS = "\N{MINUS SIGN}"
+UNKNOWN = "\N{EN DASH}"
+
 
 def environment() -> Environment:
     """The template environment. Escapes everything; an undefined name is an error."""
@@ -54,25 +57,25 @@ def render(request: Request, template: str, status: int = 200, **values: object)
 
 def grams(amount_mg: int | None) -> str:
     """`12.5 g`, without digits that are not there; an unknown amount is a dash."""
-    return "–" if amount_mg is None else f"{plain_grams(amount_mg, group=True)} g"
+    return UNKNOWN if amount_mg is None else f"{plain_grams(amount_mg, group=True)} g"
 
 
 def signed_grams(amount_mg: int) -> str:
-    """`+12.5 g` or `−12.5 g`."""
-    return f"{'+' if amount_mg > 0 else '−' if amount_mg < 0 else ''}{grams(abs(amount_mg))}"
+    """`+12.5 g`, or with a minus sign."""
+    return f"{'+' if amount_mg > 0 else MINUS if amount_mg < 0 else ''}{grams(abs(amount_mg))}"
 
 
 def plain_grams(amount_mg: int, group: bool = False) -> str:
     """The number of grams alone, as a form takes it."""
-    sign = "−" if amount_mg < 0 and group else "-" if amount_mg < 0 else ""
     whole, rest = divmod(abs(amount_mg), 1000)
+    sign = (MINUS if group else "-") if amount_mg < 0 else ""
     digits = f"{rest:03}".rstrip("0")
-    return f"{sign}{whole:,}" * group + f"{sign}{whole}" * (not group) + (f".{digits}" if digits else "")
+    return sign + (f"{whole:,}" if group else str(whole)) + (f".{digits}" if digits else "")
 
 
 def seconds(duration_ms: int | None) -> str:
     """`2.4 s`; an unknown duration is a dash."""
-    return "–" if duration_ms is None else f"{duration_ms / 1000:.1f} s"
+    return UNKNOWN if duration_ms is None else f"{duration_ms / 1000:.1f} s"
 
 
 def iso(at_ms: int) -> str:

@@ -1,14 +1,18 @@
 """The list of jobs, and one job: a live row for each flask, why it failed, stop, retry, execution log."""
 
-from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, RedirectResponse
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from dashboard.deps import Deps, User
 from dashboard.ledger_reads import LISTED_JOBS
+from dashboard.pages.amounts import BadAmount, parse_grams
 from dashboard.rendering import render
 from protocol.states import JOB_ENDS
 from services import orders
 from services.ledger import queries
+from services.ledger import stock as ledger_stock
 from services.ledger.views import ItemView, JobView
 
 router = APIRouter(prefix="/jobs")
@@ -60,6 +64,31 @@ def retry(deps: Deps, user: User, job: str) -> RedirectResponse:
     return RedirectResponse(f"/jobs/{view.job}", 303)
 
 
+@router.post("/{job}/items/{item}/resolve")
+def resolve(
+    request: Request,
+    deps: Deps,
+    user: User,
+    job: str,
+    item: int,
+    outcome: Annotated[Literal["dispensed", "not_dispensed", "weighed"], Form()],
+    grams: Annotated[str, Form(max_length=40)] = "",
+) -> Response:
+    """Say what came out of a flask in doubt. It becomes a movement of the stock."""
+    weighed_mg = None
+    if outcome == "weighed":
+        try:
+            weighed_mg = parse_grams(grams)
+        except BadAmount as error:
+            return _not_weighed(request, user, str(error))
+        if weighed_mg is None:
+            return _not_weighed(request, user, "Write how many grams were weighed.")
+    with deps.database.write() as tx:
+        ledger_stock.resolve(tx, job, item, outcome=outcome, weighed_mg=weighed_mg, by=user, now_ms=deps.now_ms())
+    deps.feed.job_changed(job)
+    return RedirectResponse(f"/jobs/{job}", 303)
+
+
 def retriable(job: JobView) -> tuple[ItemView, ...]:
     """The items that a retry would order again: known to be short, never those in doubt."""
     if job.state not in JOB_ENDS:
@@ -69,3 +98,8 @@ def retriable(job: JobView) -> tuple[ItemView, ...]:
         for item in job.items
         if item.state in ("failed", "skipped") or (item.state == "in_doubt" and item.resolution == "not_dispensed")
     )
+
+
+def _not_weighed(request: Request, user: str, why: str) -> Response:
+    detail = f"{why} Nothing was written; go back to the job and say it again."
+    return render(request, "refused.html", 422, user=user, title="The amount was not taken", detail=detail)
