@@ -4,7 +4,7 @@ import re
 
 from protocol.limits import MAX_TARGET_MG
 
-_NUMBER = re.compile(r"(\d{1,6})(?:[.,](\d{1,3}))?")
+_NUMBER = re.compile(r"([0-9]{1,6})(?:[.,]([0-9]{1,3}))?")
 
 
 class BadAmount(ValueError):

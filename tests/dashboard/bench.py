@@ -172,8 +172,8 @@ def progress(item: int, state: str, device: str = "line-1", **values: Any) -> Me
     return topics.PROGRESS.topic(device, item + 1), encode(report)
 
 
-def accept(device: str = "line-1", refusal: str | None = None, job: str = "job-1") -> Message:
-    message = JobAccepted(job=job, seq=1, refusal=refusal, epoch=EPOCH, boot=3, ms=150)
+def accept(device: str = "line-1", refusal: str | None = None, job: str = "job-1", seq: int = 1) -> Message:
+    message = JobAccepted(job=job, seq=seq, refusal=refusal, epoch=EPOCH, boot=3, ms=150)
     return topics.ACCEPT.topic(device), encode(message)
 
 

@@ -1,10 +1,16 @@
-"""Fixtures for the live feed: a virtual clock and a ledger in memory behind the feed's own interface."""
+"""Fixtures: for the feed a virtual clock and a ledger in memory; for the app a real ledger."""
+
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from starlette.testclient import TestClient
 
 from dashboard.ledger_reads import LedgerReads
 from dashboard.live import LiveFeed
+from services.devices import FlaskSetup
 from tests.dashboard.bench import Clock, MemoryLedger, dispenser_view, job_view
+from tests.dashboard.house import House, house_in
 
 
 @pytest.fixture
@@ -23,3 +29,26 @@ def ledger() -> MemoryLedger:
 @pytest.fixture
 def feed(ledger: MemoryLedger, clock: Clock) -> LiveFeed:
     return LiveFeed(LedgerReads(ledger.fleet, ledger.job), clock.now_ms, clock.sleep)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    """A house with two dispensers: line-1 with salt, pepper and paprika, line-2 with sugar."""
+    made = house_in(tmp_path)
+    made.claim(
+        "line-1",
+        FlaskSetup(flask=1, ingredient="Sea salt", capacity_mg=200_000, stock_mg=100_000),
+        FlaskSetup(flask=2, ingredient="Black pepper", capacity_mg=100_000, stock_mg=50_000),
+        FlaskSetup(flask=3, ingredient="Smoked paprika", capacity_mg=100_000, stock_mg=2_000),
+        name="Line 1",
+    )
+    made.claim("line-2", FlaskSetup(flask=1, ingredient="Sugar", capacity_mg=500_000, stock_mg=400_000), name="Line 2")
+    yield made
+    made.database.close()
+
+
+@pytest.fixture
+def client(house: House) -> Iterator[TestClient]:
+    """A signed-in client."""
+    with house.client() as client:
+        yield client

@@ -7,8 +7,10 @@ from dashboard.pages.amounts import BadAmount, parse_grams
 
 @pytest.mark.parametrize(
     ("typed", "amount_mg"),
-    [("", None), ("  ", None), ("0", 0), ("12", 12_000), ("12.5", 12_500), ("12,5", 12_500), (" 7 g", 7_000)]
-    + [("0.125", 125), ("0,125", 125), ("1500", 1_500_000), ("1.25", 1_250), ("10000", 10_000_000)],
+    [
+        *[("", None), ("  ", None), ("0", 0), ("12", 12_000), ("12.5", 12_500), ("12,5", 12_500), (" 7 g", 7_000)],
+        *[("0.125", 125), ("0,125", 125), ("1500", 1_500_000), ("1.25", 1_250), ("10000", 10_000_000)],
+    ],
 )
 def test_a_point_and_a_comma_are_both_taken(typed: str, amount_mg: int | None) -> None:
     assert parse_grams(typed) == amount_mg
