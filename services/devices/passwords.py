@@ -58,7 +58,7 @@ def matches(stored: str, password: str) -> bool:
 
 
 def _derive(password: str, salt: bytes, iterations: int) -> bytes:
-    return hashlib.pbkdf2_hmac("sha512", password.encode(), salt, iterations, HASH_BYTES)
+    return hashlib.pbkdf2_hmac("sha512", password.encode(errors="surrogatepass"), salt, iterations, HASH_BYTES)
 
 
 def _base64(data: bytes) -> str:

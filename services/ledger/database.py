@@ -9,6 +9,9 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 
+# What the rooms that speak no SQL pass on from `Database.write` and `Database.read`.
+Transaction = Connection
+
 # How long a writer waits for the other writers of a SQLite file before it gives up.
 SQLITE_BUSY_MS = 10_000
 

@@ -16,10 +16,11 @@ class UnknownDispenser(OrderRefused):
 class UnknownFlask(OrderRefused):
     """The dispenser has no flask with this number."""
 
-    def __init__(self, device: str, flask: int) -> None:
+    def __init__(self, device: str, flask: int, flasks: tuple[int, ...]) -> None:
         self.device = device
         self.flask = flask
-        super().__init__(f"Dispenser {device} has no flask {flask}. Check the order, or add the flask to the dispenser.")
+        has = ", ".join(str(number) for number in flasks) or "none"
+        super().__init__(f"Dispenser {device} has no flask {flask}; it has {has}. Correct the order.")
 
 
 class BadOrder(OrderRefused):
@@ -92,18 +93,21 @@ class RetryOpen(OrderRefused):
     def __init__(self, job: str, retry: str) -> None:
         self.job = job
         self.retry = retry
-        super().__init__(f"Job {job} is being retried by job {retry}. Wait for that job's end, then retry that one.")
+        super().__init__(
+            f"Job {job} is being retried by job {retry}. Wait for the end of that job, or cancel it, then retry."
+        )
 
 
 class NothingToRetry(OrderRefused):
     """Every item was dispensed, or nobody knows yet whether it was."""
 
-    def __init__(self, job: str, in_doubt: int) -> None:
+    def __init__(self, job: str, unknown: int) -> None:
         self.job = job
-        self.in_doubt = in_doubt
+        self.unknown = unknown
         super().__init__(
-            f"Job {job} has nothing to retry: {in_doubt} of its items are in doubt. Resolve them, then retry."
-            if in_doubt
+            f"Job {job} has nothing to retry yet: of {unknown} of its items nobody knows what left the flask. Resolve "
+            "those in doubt; an offer whose time was up is answered when the dispenser is online."
+            if unknown
             else f"Job {job} has nothing to retry: every item was dispensed."
         )
 

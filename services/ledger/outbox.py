@@ -1,0 +1,264 @@
+"""What dispatch must send now, decided and noted as sent in one transaction.
+
+A command is repeated until the dispenser's own word shows that it arrived, so a message that the broker or the
+network loses costs one `OFFER_REPEAT_MS` and nothing else. Only dispensers that are online are sent anything.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, or_, select, union, update
+
+from protocol.fields import Record
+from protocol.messages import CancelJob, ConfigureDispenser, FlaskConfig, OfferedItem, OfferJob
+from protocol.states import JOB_TRANSITIONS, SERVER, job_rank
+from protocol.topics import CANCEL, CONFIG, OFFER, Channel
+from services.ledger import jobs, tables
+from services.ledger.tables import WHOLE_JOB
+
+# The answer to a command takes a round trip of two flash writes (up to 0.2 s each on an ESP32) and one ingest batch,
+# well under a second. Two seconds is long enough not to repeat what is being answered, short enough not to be noticed.
+OFFER_REPEAT_MS = 2000
+
+# Dispensers served by one call: their rows are locked until it commits, and ingest waits for them. A call that is full
+# is followed by another at once (`due` is to be called until it returns nothing).
+DEVICES_PER_CALL = 500
+
+_OFFERED_BECAUSE = next(
+    why for old, new, says, why in JOB_TRANSITIONS if (old, new, says) == ("queued", "offered", SERVER)
+)
+
+_DEVICE = tables.device.c
+_JOB = tables.job.c
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A message to publish now: `channel.topic(device)`, with the channel's QoS and retained flag."""
+
+    device: str
+    channel: Channel
+    message: Record
+
+
+def due(tx: Connection, now_ms: int) -> list[Due]:
+    """Everything to send now: of each dispenser its configuration, then cancels, then an offer.
+
+    Expires what is due, and offers the oldest queued job to each dispenser that is online, free, without a fault and up
+    to date with its configuration: the amounts of an offer hold for the calibration that the server knows. Publish
+    after the commit; call again until it returns nothing.
+    """
+    devices = _lock_devices(tx, now_ms)
+    if not devices:
+        return []
+    overdue = jobs.overdue(now_ms).where(_JOB.device.in_(devices))
+    jobs.end_unstarted(tx, [row.job for row in tx.execute(overdue)], "expired", now_ms)
+    _number(tx, devices, now_ms)
+    messages = [
+        *_configurations(tx, devices, now_ms),
+        *_cancels(tx, devices, now_ms),
+        *_offers(tx, devices, now_ms),
+    ]
+    told = {message.device for message in messages}
+    if told:
+        tx.execute(
+            update(tables.device)
+            .where(_DEVICE.device.in_(told))
+            .values(told_boot=_DEVICE.boot, told_connection=_DEVICE.connection)
+        )
+    return sorted(messages, key=lambda message: message.device)
+
+
+def _lock_devices(tx: Connection, now_ms: int) -> list[str]:
+    """Find the dispensers with something to do, without a lock, then lock those rows in order."""
+    found = union(
+        jobs.overdue(now_ms).with_only_columns(_JOB.device),
+        _to_number().with_only_columns(_JOB.device),
+        _to_configure(now_ms).with_only_columns(_DEVICE.device),
+        _to_cancel(now_ms).with_only_columns(_JOB.device),
+        _to_cancel_expired(now_ms).with_only_columns(_JOB.device),
+        _to_offer(now_ms).with_only_columns(_JOB.device),
+    ).subquery()
+    devices = list(tx.execute(select(found.c[0]).order_by(found.c[0]).limit(DEVICES_PER_CALL)).scalars())
+    if devices:
+        tx.execute(
+            select(_DEVICE.device)
+            .where(_DEVICE.device.in_(devices))
+            .order_by(_DEVICE.device)
+            .with_for_update(key_share=True)
+        )
+    return devices
+
+
+def _number(tx: Connection, devices: Sequence[str], now_ms: int) -> None:
+    """Give each job that needs one its dispenser's next job number: above every number that was given or seen."""
+    wanted = _to_number().where(_JOB.device.in_(devices))
+    before = {row.job: row for row in tx.execute(wanted.with_only_columns(_JOB.job, _JOB.state))}
+    if not before:
+        return
+    jobs.lock_jobs(tx, before)
+    next_seq = case((_DEVICE.next_seq > _DEVICE.last_seq, _DEVICE.next_seq), else_=_DEVICE.last_seq + 1)
+    numbered = tx.execute(
+        update(tables.job)
+        .where(_JOB.job.in_(list(before)), or_(_JOB.state == "queued", _JOB.seq.is_(None)))
+        .values(
+            state="offered",
+            rank=job_rank("offered"),
+            seq=select(next_seq).where(_DEVICE.device == _JOB.device).scalar_subquery(),
+            epoch=select(_DEVICE.epoch).where(_DEVICE.device == _JOB.device).scalar_subquery(),
+            offered_at_ms=func.coalesce(_JOB.offered_at_ms, now_ms),
+            offer_sent_at_ms=None,
+            cancel_sent_at_ms=None,
+        )
+        .returning(_JOB.job, _JOB.device)
+    ).all()
+    given_to = [row.device for row in numbered]
+    tx.execute(update(tables.device).where(_DEVICE.device.in_(given_to)).values(next_seq=next_seq + 1))
+    first = [row.job for row in numbered if before[row.job].state == "queued"]
+    jobs.add_flips(tx, [(job, WHOLE_JOB) for job in sorted(first)], "queued", "offered", now_ms)
+
+
+def _offers(tx: Connection, devices: Sequence[str], now_ms: int) -> list[Due]:
+    rows = tx.execute(_to_offer(now_ms).where(_JOB.device.in_(devices))).all()
+    names = [row.job for row in rows]
+    if not names:
+        return []
+    jobs.lock_jobs(tx, names)
+    tx.execute(update(tables.job).where(_JOB.job.in_(names)).values(offer_sent_at_ms=now_ms))
+    item = tables.job_item.c
+    items: dict[str, list[OfferedItem]] = {}
+    asked = select(item.job, item.flask, item.target_mg).where(item.job.in_(names)).order_by(item.job, item.item)
+    for row in tx.execute(asked):
+        items.setdefault(row.job, []).append(OfferedItem(flask=row.flask, target_mg=row.target_mg))
+    return [
+        Due(row.device, OFFER, OfferJob(job=row.job, seq=row.seq, epoch=row.epoch, items=tuple(items[row.job])))
+        for row in rows
+    ]
+
+
+def _cancels(tx: Connection, devices: Sequence[str], now_ms: int) -> list[Due]:
+    rows = [
+        row
+        for asked in (_to_cancel(now_ms), _to_cancel_expired(now_ms))
+        for row in tx.execute(asked.where(_JOB.device.in_(devices)))
+    ]
+    if rows:
+        names = [row.job for row in rows]
+        jobs.lock_jobs(tx, names)
+        tx.execute(update(tables.job).where(_JOB.job.in_(names)).values(cancel_sent_at_ms=now_ms))
+    return [Due(row.device, CANCEL, CancelJob(job=row.job, seq=row.seq, epoch=row.epoch)) for row in rows]
+
+
+def _configurations(tx: Connection, devices: Sequence[str], now_ms: int) -> list[Due]:
+    rows = tx.execute(_to_configure(now_ms).where(_DEVICE.device.in_(devices))).all()
+    names = [row.device for row in rows]
+    if not names:
+        return []
+    tx.execute(update(tables.device).where(_DEVICE.device.in_(names)).values(config_sent_at_ms=now_ms))
+    flasks: dict[str, list[FlaskConfig]] = {name: [] for name in names}
+    columns = [tables.flask.c[field.name] for field in FlaskConfig.FIELDS]
+    of = tables.flask.c.device
+    asked = select(of, *columns).where(of.in_(names)).order_by(of, tables.flask.c.flask)
+    for row in tx.execute(asked).mappings():
+        values = {field.name: row[field.name] for field in FlaskConfig.FIELDS}
+        flasks[row["device"]].append(FlaskConfig(**values))
+    return [
+        Due(
+            row.device,
+            CONFIG,
+            ConfigureDispenser(version=row.desired_config_version, flasks=tuple(flasks[row.device])),
+        )
+        for row in rows
+    ]
+
+
+# Who is due. Each of these is asked twice: without a lock to find the dispensers, and again when they are locked.
+
+
+def _repeat(sent_at_ms: ColumnElement[int | None], now_ms: int) -> ColumnElement[bool]:
+    """Never sent, sent long enough ago, or sent to an earlier connection than the one that the dispenser has now."""
+    return or_(
+        sent_at_ms.is_(None),
+        sent_at_ms <= now_ms - OFFER_REPEAT_MS,
+        _DEVICE.told_boot.is_distinct_from(_DEVICE.boot),
+        _DEVICE.told_connection.is_distinct_from(_DEVICE.connection),
+    )
+
+
+def _takes_jobs() -> ColumnElement[bool]:
+    return and_(
+        _DEVICE.online,
+        _DEVICE.fault.is_(None),
+        _DEVICE.config_version >= _DEVICE.desired_config_version,
+    )
+
+
+def _to_number() -> Select[Any]:
+    """Jobs that need a number: the oldest queued one of a free dispenser; an offered one whose number was used up."""
+    busy = tables.job.alias("busy")
+    older = tables.job.alias("older")
+    is_free = and_(
+        _takes_jobs(),
+        _DEVICE.job.is_(None),
+        ~exists().where(busy.c.device == _JOB.device, jobs.is_open(busy), busy.c.rank >= job_rank("offered")),
+    )
+    is_oldest = ~exists().where(
+        older.c.device == _JOB.device,
+        jobs.is_open(older),
+        or_(
+            older.c.placed_at_ms < _JOB.placed_at_ms,
+            and_(older.c.placed_at_ms == _JOB.placed_at_ms, older.c.job < _JOB.job),
+        ),
+    )
+    return _of_online(_JOB.job).where(
+        jobs.is_open(),
+        or_(
+            and_(_JOB.state == "queued", is_free, is_oldest),
+            and_(_JOB.state == "offered", _JOB.seq.is_(None)),
+        ),
+    )
+
+
+def _to_offer(now_ms: int) -> Select[Any]:
+    return _of_online(_JOB.device, _JOB.job, _JOB.seq, _JOB.epoch).where(
+        jobs.is_open(),
+        _JOB.state == "offered",
+        _JOB.seq.is_not(None),
+        _JOB.epoch == _DEVICE.epoch,
+        _JOB.cancel_requested_at_ms.is_(None),
+        _takes_jobs(),
+        _repeat(_JOB.offer_sent_at_ms, now_ms),
+    )
+
+
+def _to_cancel(now_ms: int) -> Select[Any]:
+    return _of_online(_JOB.device, _JOB.job, _JOB.seq, _JOB.epoch).where(
+        jobs.is_open(),
+        _JOB.state != "queued",
+        _JOB.seq.is_not(None),
+        _JOB.epoch == _DEVICE.epoch,
+        _JOB.cancel_requested_at_ms.is_not(None),
+        _repeat(_JOB.cancel_sent_at_ms, now_ms),
+    )
+
+
+def _to_cancel_expired(now_ms: int) -> Select[Any]:
+    """Jobs whose time was up after they were offered: the dispenser is told to stop, and so says what it did."""
+    return _of_online(_JOB.device, _JOB.job, _JOB.seq, _JOB.epoch).where(
+        jobs.is_unanswered(),
+        _JOB.epoch == _DEVICE.epoch,
+        _repeat(_JOB.cancel_sent_at_ms, now_ms),
+    )
+
+
+def _to_configure(now_ms: int) -> Select[Any]:
+    return select(_DEVICE.device, _DEVICE.desired_config_version).where(
+        _DEVICE.online,
+        _DEVICE.config_version < _DEVICE.desired_config_version,
+        _repeat(_DEVICE.config_sent_at_ms, now_ms),
+    )
+
+
+def _of_online(*columns: ColumnElement[Any]) -> Select[Any]:
+    return select(*columns).join(tables.device, _DEVICE.device == _JOB.device).where(_DEVICE.online)

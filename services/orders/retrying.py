@@ -1,0 +1,82 @@
+"""Retry a job: order again what did not leave its flasks, and nothing that did.
+
+An item and every item that retried it are one family. What is left to dispense is the first target less everything that
+any of them dispensed, so it does not matter which job of the chain is retried, or how often.
+"""
+
+from collections.abc import Sequence
+
+from protocol.states import SERVER, job_rank
+from services.ledger import jobs
+from services.ledger.database import Database, Transaction
+from services.ledger.jobs import ItemRow, NewItem
+from services.ledger.views import JobView
+from services.orders.errors import NothingToRetry, RetryOpen, StillOpen, UnknownJob
+from services.orders.placing import queue
+
+
+def retry(db: Database, job_id: str, *, now_ms: int, new_job_id: str, by: str) -> JobView:
+    """Queue a new job with what remains of this ended one: of items that failed, were skipped, or were resolved as
+    not (or not all) dispensed. Items in doubt block only themselves.
+
+    Raises `UnknownJob`, `StillOpen`, `RetryOpen`, `NothingToRetry`, and what `place` raises.
+    """
+    with db.write() as tx:
+        job = jobs.lock_job(tx, job_id)
+        if job is None:
+            raise UnknownJob(job_id)
+        if job["rank"] <= job_rank("running"):
+            raise StillOpen(job_id, job["state"])
+        items, unknown = _remaining(tx, job_id, job["device"])
+        if not items:
+            raise NothingToRetry(job_id, unknown)
+        return queue(tx, new_job_id, job["device"], items, now_ms=now_ms, by=by, retry_of=job_id)
+
+
+def _remaining(tx: Transaction, job_id: str, device: str) -> tuple[list[NewItem], int]:
+    """What can be ordered again, in the job's order; and how many items nobody knows the amount of."""
+    families: dict[tuple[str, int], list[ItemRow]] = {}
+    for item in jobs.items(tx, job_id):
+        families[item["origin_job"] or job_id, item["item"] if item["origin_job"] is None else item["origin_item"]] = []
+    for row in jobs.family(tx, list(families)):
+        families[row["origin_job"], row["origin_item"]].append(row)
+    new: list[NewItem] = []
+    unknown = 0
+    for (origin_job, origin_item), family in families.items():
+        _refuse_while_open(job_id, family)
+        left_mg = _left(family)
+        if left_mg is None:
+            unknown += 1
+        elif left_mg > 0:
+            new.append(NewItem(family[0]["flask"], left_mg, origin_job, origin_item))
+    return new, unknown
+
+
+def _refuse_while_open(job_id: str, family: Sequence[ItemRow]) -> None:
+    for row in family:
+        if row["state"] in ("pending", "dispensing"):
+            raise RetryOpen(job_id, row["job"])
+
+
+def _left(family: Sequence[ItemRow]) -> int | None:
+    """Milligrams of the first target that no item of the family dispensed; None: nobody knows."""
+    left_mg: int = next(row["target_mg"] for row in family if row["job"] == row["origin_job"])
+    for row in family:
+        if row["state"] == "done" or row["resolution"] == "dispensed":
+            return 0
+        if _is_unknown(row):
+            return None
+        left_mg -= _dispensed(row)
+    return max(left_mg, 0)
+
+
+def _is_unknown(row: ItemRow) -> bool:
+    if row["state"] == "in_doubt":
+        return row["resolution"] is None
+    # Its time was up after it was offered: only the dispenser can say whether it took the job.
+    return bool(row["job_state"] == "expired" and row["job_says"] == SERVER and row["job_seq"] is not None)
+
+
+def _dispensed(row: ItemRow) -> int:
+    known = row["dispensed_mg"] if row["resolution"] is None else row["resolved_mg"]
+    return known or 0
