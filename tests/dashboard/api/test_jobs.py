@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from httpx import Response
+from httpx2 import Response
 from starlette.testclient import TestClient
 
 from tests.dashboard.house import House
