@@ -16,6 +16,7 @@ from dashboard.pages import jobs as job_pages
 from dashboard.problems import Problem, respond
 from dashboard.refusals import problem_of
 from dashboard.security import HEADERS, Guard, NotSignedIn
+from services.ledger.stock import StockRefused
 from services.orders import OrderRefused
 
 STATIC = Path(__file__).with_name("static")
@@ -43,6 +44,7 @@ def create_app(deps: Dashboard) -> FastAPI:
         app.include_router(router)
     app.add_exception_handler(NotSignedIn, _not_signed_in)
     app.add_exception_handler(OrderRefused, _refused)
+    app.add_exception_handler(StockRefused, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _broken)

@@ -7,11 +7,12 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboard.problems import Problem, respond
+from services.people import SESSION_VALID_MS
 
 SESSION_COOKIE = "pitada_session"
 
-# A shift and a weekend; the link to sign in again is one command away.
-SESSION_COOKIE_S = 14 * 24 * 3600
+# As long as the session lasts in the ledger, which decides in any case.
+SESSION_COOKIE_S = SESSION_VALID_MS // 1000
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "

@@ -1,9 +1,8 @@
 """The live feed over WebSockets: `/ws/live` for the board and the stock, `/ws/jobs/{id}` for one job."""
 
-import asyncio
 import json
 
-from anyio import to_thread
+from anyio import CancelScope, create_task_group, fail_after, move_on_after, to_thread
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from dashboard.channel import Viewer
@@ -57,31 +56,28 @@ async def _serve(socket: WebSocket, job: str | None) -> None:
 
 
 async def _converse(socket: WebSocket, viewer: Viewer, deps: Dashboard) -> None:
-    sending = asyncio.create_task(_send(socket, viewer, deps))
-    listening = asyncio.create_task(_listen(socket, viewer))
+    async with create_task_group() as tasks:
+        tasks.start_soon(_send, socket, viewer, deps, tasks.cancel_scope)
+        await _listen(socket, viewer)
+        tasks.cancel_scope.cancel()
+
+
+async def _send(socket: WebSocket, viewer: Viewer, deps: Dashboard, conversation: CancelScope) -> None:
     try:
-        await asyncio.wait((sending, listening), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in (sending, listening):
-            task.cancel()
-        await asyncio.gather(sending, listening, return_exceptions=True)
-
-
-async def _send(socket: WebSocket, viewer: Viewer, deps: Dashboard) -> None:
-    while True:
-        try:
-            async with asyncio.timeout(BEAT_S):
-                frame = await viewer.next()
-        except TimeoutError:
+        while True:
             frame = json.dumps({"type": "beat", "now_ms": deps.now_ms()})
-        await socket.send_text(frame)
+            with move_on_after(BEAT_S):
+                frame = await viewer.next()
+            await socket.send_text(frame)
+    except WebSocketDisconnect:
+        conversation.cancel()
 
 
 async def _listen(socket: WebSocket, viewer: Viewer) -> None:
     """Ends when the browser leaves or falls silent."""
     try:
         while True:
-            async with asyncio.timeout(SILENCE_S):
+            with fail_after(SILENCE_S):
                 said = await socket.receive_text()
             if said == "snapshot":
                 viewer.restart()

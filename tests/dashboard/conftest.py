@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 from dashboard.ledger_reads import LedgerReads
 from dashboard.live import LiveFeed
 from services.devices import FlaskSetup
+from services.ledger.database import Database
 from tests.dashboard.bench import Clock, MemoryLedger, dispenser_view, job_view
 from tests.dashboard.house import House, house_in
 
@@ -31,10 +32,20 @@ def feed(ledger: MemoryLedger, clock: Clock) -> LiveFeed:
     return LiveFeed(LedgerReads(ledger.fleet, ledger.job), clock.now_ms, clock.sleep)
 
 
+@pytest.fixture(scope="session")
+def empty_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite ledger that was migrated once, to be copied: migrating takes longer than most tests."""
+    path = tmp_path_factory.mktemp("ledger") / "empty.db"
+    database = Database(f"sqlite:///{path}")
+    database.migrate()
+    database.close()
+    return path
+
+
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+def house(tmp_path: Path, empty_ledger: Path) -> Iterator[House]:
     """A house with two dispensers: line-1 with salt, pepper and paprika, line-2 with sugar."""
-    made = house_in(tmp_path)
+    made = house_in(tmp_path, empty_ledger)
     made.claim(
         "line-1",
         FlaskSetup(flask=1, ingredient="Sea salt", capacity_mg=200_000, stock_mg=100_000),

@@ -4,6 +4,7 @@ settles that in the ledger and shows it to the feed, as ingest and the broker wo
 
 import asyncio
 import itertools
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -175,11 +176,10 @@ class House:
         )
 
 
-def house_in(directory: Path) -> House:
-    """A house with an empty SQLite ledger in `directory`."""
-    database = Database(f"sqlite:///{directory / 'pitada.db'}")
-    database.migrate()
-    return House(database)
+def house_in(directory: Path, empty_ledger: Path) -> House:
+    """A house with an SQLite ledger in `directory`: a copy of the empty one."""
+    shutil.copy(empty_ledger, directory / "pitada.db")
+    return House(Database(f"sqlite:///{directory / 'pitada.db'}"))
 
 
 def _amount(state: str, target_mg: int) -> tuple[int | None, int | None]:

@@ -1,13 +1,13 @@
 """Every refusal has its status."""
 
-from dashboard.refusals import problem_of
+from dashboard.refusals import _STATUS, problem_of
 from services import orders
+from services.ledger import stock
 
 
 def test_every_refusal_is_mapped_on_purpose() -> None:
-    from dashboard.refusals import _STATUS
-
-    assert set(_STATUS) == set(orders.OrderRefused.__subclasses__())
+    refusals = [*orders.OrderRefused.__subclasses__(), *stock.StockRefused.__subclasses__()]
+    assert set(_STATUS) == set(refusals)  # the table itself, so that a new refusal cannot be forgotten
 
 
 def test_the_words_are_the_refusals_own_and_the_code_is_its_name() -> None:

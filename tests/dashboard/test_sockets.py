@@ -8,10 +8,11 @@ from dashboard.sockets import NO_SUCH_JOB, NOT_SIGNED_IN, OTHER_SITE
 from tests.dashboard.house import HOST, House
 
 ORIGIN = {"origin": HOST}
+WS = HOST.replace("http", "ws")  # the client takes the Host header from here
 
 
 def closed_with(client: TestClient, path: str, headers: dict[str, str]) -> int:
-    with client.websocket_connect(path, headers=headers) as socket, pytest.raises(WebSocketDisconnect) as closed:
+    with client.websocket_connect(WS + path, headers=headers) as socket, pytest.raises(WebSocketDisconnect) as closed:
         socket.receive_json()
     return closed.value.code
 
@@ -30,7 +31,7 @@ def test_a_job_that_is_not_there_closes_the_socket(client: TestClient) -> None:
 
 
 def test_the_board_gets_a_snapshot_equal_to_a_fresh_read(client: TestClient) -> None:
-    with client.websocket_connect("/ws/live", headers=ORIGIN) as socket:
+    with client.websocket_connect(f"{WS}/ws/live", headers=ORIGIN) as socket:
         frame = socket.receive_json()
     stock = {f"flask/{flask['device']}/{flask['flask']}": flask for flask in client.get("/api/v1/stock").json()}
     assert frame["type"] == "snapshot"
@@ -40,7 +41,7 @@ def test_the_board_gets_a_snapshot_equal_to_a_fresh_read(client: TestClient) -> 
 
 
 def test_a_gap_is_answered_with_a_new_snapshot_and_silence_with_beats(client: TestClient) -> None:
-    with client.websocket_connect("/ws/live", headers=ORIGIN) as socket:
+    with client.websocket_connect(f"{WS}/ws/live", headers=ORIGIN) as socket:
         assert socket.receive_json()["type"] == "snapshot"
         assert socket.receive_json().keys() == {"type", "now_ms"}
         socket.send_text("beat")

@@ -24,8 +24,8 @@ def test_every_dispenser_has_a_tile_with_its_flasks_and_state_in_words(house: Ho
         assert words in text
 
 
-def test_an_empty_house_says_what_to_do(tmp_path: Path) -> None:
-    empty = house_in(tmp_path)
+def test_an_empty_house_says_what_to_do(tmp_path: Path, empty_ledger: Path) -> None:
+    empty = house_in(tmp_path, empty_ledger)
     text = empty.client().get("/").text
     empty.database.close()
     assert "pitada devices claim" in text

@@ -49,6 +49,8 @@ def test_an_item_in_doubt_shows_its_range_and_takes_the_operators_word(house: Ho
     assert client.post(resolve, data={"outcome": "weighed"}).status_code == 422
     assert client.post(resolve, data={"outcome": "maybe"}).status_code == 422
     assert client.post(resolve, data={"outcome": "weighed", "grams": "3.2"}).status_code == 303
+    again = client.post(resolve, data={"outcome": "dispensed"})
+    assert (again.status_code, "resolved as weighed already" in again.text) == (409, True)
     [flask, *_] = client.get("/api/v1/stock").json()
     assert flask["stock_mg"] == 100_000 - 3_200
 

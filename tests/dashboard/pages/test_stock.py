@@ -34,7 +34,7 @@ def test_what_cannot_be_read_moves_nothing_and_says_why(client: TestClient) -> N
 
 
 def test_an_unknown_flask_is_refused(client: TestClient) -> None:
-    assert client.post("/stock/line-1/9", data={"kind": "refill", "grams": "1"}).status_code == 422
+    assert client.post("/stock/line-1/9", data={"kind": "refill", "grams": "1"}).status_code == 404
     assert client.post("/stock/line-9/1", data={"kind": "refill", "grams": "1"}).status_code == 404
 
 
