@@ -65,10 +65,10 @@ async def _converse(socket: WebSocket, viewer: Viewer, deps: Dashboard) -> None:
 async def _send(socket: WebSocket, viewer: Viewer, deps: Dashboard, conversation: CancelScope) -> None:
     try:
         while True:
-            frame = json.dumps({"type": "beat", "now_ms": deps.now_ms()})
+            frame = None
             with move_on_after(BEAT_S):
                 frame = await viewer.next()
-            await socket.send_text(frame)
+            await socket.send_text(frame or json.dumps({"type": "beat", "now_ms": deps.now_ms()}))
     except WebSocketDisconnect:
         conversation.cancel()
 
