@@ -10,7 +10,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 def insert_new(tx: Connection, table: Table, values: Mapping[str, Any]) -> bool:
     """Insert the row, unless one with its key is there. On PostgreSQL this waits for another writer of that key."""
     dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
-    return tx.execute(dialect.insert(table).values(**values).on_conflict_do_nothing()).rowcount == 1
+    added = dialect.insert(table).values(**values).on_conflict_do_nothing()
+    return tx.execute(added.returning(*table.primary_key.columns)).first() is not None
 
 
 def insert_all(tx: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:

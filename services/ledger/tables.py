@@ -5,22 +5,13 @@ Natural keys where there is one, so that a fact that comes twice meets itself. T
 whole fleet, and `audit` proves them. Amounts are integer milligrams, `*_at_ms` Unix milliseconds by the server's clock.
 """
 
-from typing import Any, ClassVar
+from sqlalchemy import ForeignKeyConstraint, Index, LargeBinary, Table, text
+from sqlmodel import Field
 
-from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, Integer, LargeBinary, MetaData, Table, text
-from sqlmodel import Field, SQLModel
+from services.ledger.account_tables import Account, IdempotencyKey, SignInLink, WebSession
+from services.ledger.row import METADATA, ROW_ID, Row, ms
 
-METADATA = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(referred_table_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-# SQLite counts rows only in a column of exactly this type.
-_ROW_ID = BigInteger().with_variant(Integer, "sqlite")
+__all__ = ["METADATA", "Account", "IdempotencyKey", "SignInLink", "WebSession"]
 
 # Flips of the job itself, beside those of its items from 0 up.
 WHOLE_JOB = -1
@@ -32,16 +23,6 @@ MOVEMENT_KINDS = ("dispense", "partial", "refill", "count", "resolve")
 RESOLUTIONS = ("dispensed", "not_dispensed", "weighed")
 
 
-def _ms(**options: Any) -> Any:
-    return Field(sa_type=BigInteger, **options)
-
-
-class Row(SQLModel):
-    """Base of every table."""
-
-    metadata: ClassVar[MetaData] = METADATA
-
-
 class Device(Row, table=True):
     """A claimed dispenser: what it last said of itself, and what is wanted of it.
 
@@ -51,13 +32,13 @@ class Device(Row, table=True):
     __tablename__ = "device"
     device: str = Field(primary_key=True)
     name: str
-    claimed_at_ms: int = _ms()
+    claimed_at_ms: int = ms()
     claimed_by: str = ""
     # From its status
     epoch: str | None = None
     boot: int = 0
     connection: int = 0
-    status_ms: int = _ms(default=0)
+    status_ms: int = ms(default=0)
     online: bool = False
     firmware: str = ""
     reset_cause: str = ""
@@ -66,25 +47,25 @@ class Device(Row, table=True):
     last_seq: int = 0
     receipted_seq: int = 0
     fault: str | None = None
-    seen_at_ms: int | None = _ms(default=None)
+    seen_at_ms: int | None = ms(default=None)
     # The last refused offer, until a job is accepted
     refusal: str | None = None
     # What the server gives it next
     next_seq: int = 1
     desired_config_version: int = 0
-    config_sent_at_ms: int | None = _ms(default=None)
+    config_sent_at_ms: int | None = ms(default=None)
     # The connection that dispatch last sent something to: what is outstanding is sent again at once to a newer one
     told_boot: int | None = None
     told_connection: int | None = None
     # From its telemetry
     rssi_dbm: int | None = None
     free_heap_bytes: int | None = None
-    uptime_ms: int | None = _ms(default=None)
+    uptime_ms: int | None = ms(default=None)
     reconnects: int | None = None
-    outage_ms: int | None = _ms(default=None)
+    outage_ms: int | None = ms(default=None)
     flash_writes: int | None = None
-    round_trip_ms: int | None = _ms(default=None)
-    telemetry_at_ms: int | None = _ms(default=None)
+    round_trip_ms: int | None = ms(default=None)
+    telemetry_at_ms: int | None = ms(default=None)
 
 
 class DeviceEpoch(Row, table=True):
@@ -94,7 +75,7 @@ class DeviceEpoch(Row, table=True):
     __table_args__ = (ForeignKeyConstraint(["device"], ["device.device"]),)
     device: str = Field(primary_key=True)
     epoch: str = Field(primary_key=True)
-    first_seen_at_ms: int = _ms()
+    first_seen_at_ms: int = ms()
 
 
 class Flask(Row, table=True):
@@ -109,11 +90,11 @@ class Flask(Row, table=True):
     device: str = Field(primary_key=True)
     flask: int = Field(primary_key=True)
     ingredient: str
-    capacity_mg: int = _ms()
-    stock_mg: int = _ms(default=0)
-    reserved_mg: int = _ms(default=0)
+    capacity_mg: int = ms()
+    stock_mg: int = ms(default=0)
+    reserved_mg: int = ms(default=0)
     revision: int = 0
-    low_mg: int = _ms(default=0)
+    low_mg: int = ms(default=0)
     flow_mg_per_s: int = 0
     max_open_ms: int = 60_000
     channel: int = 0
@@ -160,16 +141,16 @@ class Job(Row, table=True):
     says: str = "server"
     seq: int | None = None
     epoch: str | None = None
-    placed_at_ms: int = _ms()
+    placed_at_ms: int = ms()
     placed_by: str
-    expires_at_ms: int | None = _ms(default=None)
-    offered_at_ms: int | None = _ms(default=None)
-    offer_sent_at_ms: int | None = _ms(default=None)
-    accepted_at_ms: int | None = _ms(default=None)
-    ended_at_ms: int | None = _ms(default=None)
-    cancel_requested_at_ms: int | None = _ms(default=None)
+    expires_at_ms: int | None = ms(default=None)
+    offered_at_ms: int | None = ms(default=None)
+    offer_sent_at_ms: int | None = ms(default=None)
+    accepted_at_ms: int | None = ms(default=None)
+    ended_at_ms: int | None = ms(default=None)
+    cancel_requested_at_ms: int | None = ms(default=None)
     cancel_requested_by: str | None = None
-    cancel_sent_at_ms: int | None = _ms(default=None)
+    cancel_sent_at_ms: int | None = ms(default=None)
     retry_of: str | None = None
 
 
@@ -210,7 +191,7 @@ class JobItem(Row, table=True):
     resolution: str | None = None
     resolved_mg: int | None = None
     resolved_by: str | None = None
-    resolved_at_ms: int | None = _ms(default=None)
+    resolved_at_ms: int | None = ms(default=None)
     origin_job: str | None = None
     origin_item: int | None = None
 
@@ -233,14 +214,14 @@ class StockMovement(Row, table=True):
             postgresql_where=text("job IS NOT NULL"),
         ),
     )
-    id: int | None = Field(default=None, primary_key=True, sa_type=_ROW_ID)
+    id: int | None = Field(default=None, primary_key=True, sa_type=ROW_ID)
     device: str
     flask: int
     kind: str
-    delta_mg: int = _ms()
+    delta_mg: int = ms()
     job: str | None = None
     item: int | None = None
-    at_ms: int = _ms()
+    at_ms: int = ms()
     by: str | None = None
     note: str = ""
 
@@ -260,7 +241,7 @@ class Flip(Row, table=True):
     from_state: str | None = None
     says: str
     reason: str
-    at_ms: int = _ms()
+    at_ms: int = ms()
 
 
 class DeadLetter(Row, table=True):
@@ -268,9 +249,9 @@ class DeadLetter(Row, table=True):
 
     __tablename__ = "dead_letter"
     __table_args__ = (Index("uq_dead_letter_content_sha256", "content_sha256", unique=True),)
-    id: int | None = Field(default=None, primary_key=True, sa_type=_ROW_ID)
-    at_ms: int = _ms()
-    last_at_ms: int = _ms()
+    id: int | None = Field(default=None, primary_key=True, sa_type=ROW_ID)
+    at_ms: int = ms()
+    last_at_ms: int = ms()
     times: int = 1
     topic: str
     reason: str
@@ -285,49 +266,7 @@ class Counter(Row, table=True):
 
     __tablename__ = "counter"
     name: str = Field(primary_key=True)
-    value: int = _ms(default=0)
-
-
-class Account(Row, table=True):
-    """A broker account: a dispenser, a service or an operator's tool. Only the password's hash is kept."""
-
-    __tablename__ = "account"
-    user: str = Field(primary_key=True)
-    role: str
-    hash: str
-    created_at_ms: int = _ms(default=0)
-
-
-class SignInLink(Row, table=True):
-    """A link that signs a person in once. Only the SHA-256 of its token is kept."""
-
-    __tablename__ = "sign_in_link"
-    token_sha256: str = Field(primary_key=True)
-    user: str
-    created_at_ms: int = _ms()
-    expires_at_ms: int = _ms()
-    used_at_ms: int | None = _ms(default=None)
-
-
-class WebSession(Row, table=True):
-    """A signed-in browser. Only the SHA-256 of its token is kept."""
-
-    __tablename__ = "web_session"
-    token_sha256: str = Field(primary_key=True)
-    user: str
-    created_at_ms: int = _ms()
-    expires_at_ms: int = _ms()
-
-
-class IdempotencyKey(Row, table=True):
-    """The job that a request made, so that the same request again gets the same job."""
-
-    __tablename__ = "idempotency_key"
-    by: str = Field(primary_key=True)
-    key: str = Field(primary_key=True)
-    request_sha256: str
-    job: str
-    at_ms: int = _ms()
+    value: int = ms(default=0)
 
 
 device: Table = METADATA.tables["device"]

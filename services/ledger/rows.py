@@ -1,0 +1,55 @@
+"""Many rows as one parameter: a selectable that both databases unfold, so that a statement has one shape for both.
+
+SQLite unfolds a JSON text with `json_each`, PostgreSQL one array a column with `unnest`.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, ColumnElement, String, Subquery, TypeDecorator, column, text
+from sqlalchemy.types import TypeEngine
+
+_POSTGRESQL_TYPES: dict[type[Any], str] = {str: "text", int: "bigint", bool: "boolean"}
+_TYPES: dict[type[Any], type[TypeEngine[Any]] | type[TypeDecorator[Any]]] = {
+    str: String,
+    int: BigInteger,
+    bool: Boolean,
+}
+
+
+class Rows:
+    """Rows of the given columns (name to str, int or bool; any value may be None), to be joined in a statement.
+
+    `rows.c.<name>` is a column, `rows.table` the selectable, `rows.params(…)` what to execute the statement with.
+    """
+
+    def __init__(self, dialect: str, columns: dict[str, type[Any]]) -> None:
+        self._dialect = dialect
+        self._names = tuple(columns)
+        typed = [column(name, _TYPES[kind]) for name, kind in columns.items()]
+        unfold = _unnest(columns) if dialect == "postgresql" else _json_each(columns)
+        self.table: Subquery = text(unfold).columns(*typed).subquery("incoming")
+        self.c = self.table.c
+
+    def columns(self, *names: str) -> dict[str, ColumnElement[Any]]:
+        """Those columns by name, as `values(**…)` of an update takes them."""
+        return {name: self.c[name] for name in names}
+
+    def params(self, rows: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
+        """The parameters that carry `rows`, each in the order of the columns."""
+        if self._dialect == "postgresql":
+            lists = [list(values) for values in zip(*rows, strict=True)] or [[] for _ in self._names]
+            return {f"incoming_{name}": values for name, values in zip(self._names, lists, strict=True)}
+        return {"incoming_rows": json.dumps(rows, separators=(",", ":"))}
+
+
+def _unnest(columns: dict[str, type[Any]]) -> str:
+    names = ", ".join(f'"{name}"' for name in columns)
+    arrays = ", ".join(f"CAST(:incoming_{name} AS {_POSTGRESQL_TYPES[kind]}[])" for name, kind in columns.items())
+    return f"SELECT {names} FROM unnest({arrays}) AS unfolded({names})"  # noqa: S608  # names from the code only
+
+
+def _json_each(columns: dict[str, type[Any]]) -> str:
+    values = ", ".join(f"json_extract(value, '$[{place}]') AS \"{name}\"" for place, name in enumerate(columns))
+    return f"SELECT {values} FROM json_each(:incoming_rows)"  # noqa: S608  # names from the code only

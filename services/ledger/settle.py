@@ -1,0 +1,203 @@
+"""Facts become ledger rows: one call is one batch, in one transaction, with a fixed number of statements.
+
+Read every touched row once, decide in Python (`held`, `presence`), write what changed. Any order of the same messages,
+each any number of times, over any cut into batches, ends in the same tables.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection
+
+from protocol.messages import (
+    CompletionReceived,
+    ItemProgressed,
+    JobAccepted,
+    JobCompleted,
+    StatusReported,
+    StockChanged,
+    TelemetryReported,
+)
+from services.ledger import dead_letters
+from services.ledger.dead_letters import DeadLetter
+from services.ledger.facts import Fact, Incoming, Unreadable, dead, read
+from services.ledger.held import JOB_ENDED, JOB_RUNNING, HeldItem, HeldJob, Rejected
+from services.ledger.presence import HeldDevice
+from services.ledger.settle_sql import Statement, statements
+from services.ledger.settle_writes import write
+
+__all__ = ["Incoming", "Settled", "settle"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What to tell the dispensers and the screens, once the transaction is committed.
+
+    receipts: (device, message) for each completion that is now kept: new, repeated, or as a dead letter.
+    stock: (device, flask, message), one for each flask that moved.
+    changed_jobs: the ids of jobs that changed, or an item of theirs. dead_letters: messages of this batch.
+    """
+
+    receipts: tuple[tuple[str, CompletionReceived], ...]
+    stock: tuple[tuple[str, int, StockChanged], ...]
+    changed_jobs: tuple[str, ...]
+    dead_letters: int
+
+
+def settle(tx: Connection, batch: Sequence[Incoming], now_ms: int) -> Settled:
+    """Settle messages of any device, in any order; `now_ms` is the server's wall time for all of them.
+
+    `tx` comes from `Database.write`. No message can make it fail: what does not fit is a dead letter.
+    """
+    work = _Batch(tx)
+    facts = work.read(batch)
+    work.hold(facts)
+    for fact in facts:
+        work.decide(fact)
+    work.use_numbers()
+    work.end_lost_jobs()
+    for device in work.devices.values():
+        device.answer_refusals()
+    stock, changed = write(tx, work.devices.values(), work.jobs.values(), now_ms)
+    dead_letters.keep(tx, work.letters, now_ms)
+    receipts = tuple((device, receipt) for (device, *_), receipt in work.receipts.items())
+    return Settled(receipts, stock, changed, len(work.letters))
+
+
+@dataclass(slots=True)
+class _Batch:
+    tx: Connection
+    devices: dict[str, HeldDevice] = field(default_factory=dict)
+    jobs: dict[str, HeldJob] = field(default_factory=dict)
+    letters: list[DeadLetter] = field(default_factory=list)
+    receipts: dict[tuple[str, str, int, str], CompletionReceived] = field(default_factory=dict)
+    # (device, epoch, seq) to the job that has it
+    numbers: dict[tuple[str, str, int], str] = field(default_factory=dict)
+
+    def read(self, batch: Sequence[Incoming]) -> list[Fact]:
+        """The readable messages; the rest is a dead letter already."""
+        facts = []
+        for incoming in batch:
+            got = read(incoming)
+            if isinstance(got, Fact):
+                facts.append(got)
+            elif isinstance(got, Unreadable):
+                self.letters.append(got.letter)
+                if got.device is not None and got.receipt is not None:
+                    self._receipt(got.device, got.receipt)
+        return facts
+
+    def hold(self, facts: Sequence[Fact]) -> None:
+        """Lock and read every row that the facts can touch."""
+        names = {fact.device for fact in facts} | {device for device, *_ in self.receipts}
+        for row in self._rows("hold_devices", [(name,) for name in sorted(names)]):
+            self.devices[row[0]] = HeldDevice(*row)
+        # A receipt for a dispenser that nobody claimed would let it forget what it did.
+        self.receipts = {key: receipt for key, receipt in self.receipts.items() if key[0] in self.devices}
+        named = [
+            fact.message for fact in facts if isinstance(fact.message, JobAccepted | ItemProgressed | JobCompleted)
+        ]
+        wanted = {message.job for message in named}
+        wanted |= self._hold_epochs(facts)
+        ids = [(job,) for job in sorted(wanted)]
+        for row in self._rows("hold_jobs", ids):
+            self.jobs[row[0]] = HeldJob(self._taken, *row)
+        for row in self._rows("items", ids):
+            self.jobs[row[0]].items.append(HeldItem(*row[1:]))
+        self._hold_numbers(named)
+
+    def _hold_epochs(self, facts: Sequence[Fact]) -> set[str]:
+        """Where a message names another flash store: the ones known before, and the jobs that a new one ends."""
+        foreign: dict[str, bool] = {}
+        for fact in facts:
+            epoch = getattr(fact.message, "epoch", None)
+            device = self.devices.get(fact.device)
+            if device is not None and epoch is not None and epoch != device.epoch:
+                foreign[fact.device] = foreign.get(fact.device, False) or isinstance(fact.message, StatusReported)
+        for name, epoch in self._rows("known_epochs", [(name,) for name in sorted(foreign)]):
+            self.devices[name].known_epochs.add(epoch)
+        moved = sorted(name for name, by_status in foreign.items() if by_status)
+        return {job for (job,) in self._rows("open_jobs", [(name,) for name in moved])}
+
+    def _hold_numbers(self, named: Iterable[JobAccepted | ItemProgressed | JobCompleted]) -> None:
+        """Which job numbers are given already, where a job without one is reported under one."""
+        asked = {
+            (held.device, message.epoch, message.seq)
+            for message in named
+            if (held := self.jobs.get(message.job)) is not None and held.seq is None
+        }
+        for device, epoch, seq, job in self._rows("numbers", sorted(asked)):
+            self.numbers[(device, epoch, seq)] = job
+
+    def _taken(self, job: HeldJob, seq: int, epoch: str) -> bool:
+        owner = self.numbers.setdefault((job.device, epoch, seq), job.job)
+        return owner != job.job
+
+    def decide(self, fact: Fact) -> None:
+        """Apply one fact to what is held."""
+        device = self.devices.get(fact.device)
+        if device is None:
+            self._reject(fact, "unknown_device", f"{fact.device} was never claimed")
+            return
+        message = fact.message
+        if isinstance(message, StatusReported):
+            device.report(message)
+        elif isinstance(message, TelemetryReported):
+            device.telemetry = message
+            device.seen = True
+        elif isinstance(message, JobAccepted | ItemProgressed | JobCompleted):
+            if isinstance(message, JobCompleted):
+                received = CompletionReceived(job=message.job, seq=message.seq, epoch=message.epoch)
+                self._receipt(fact.device, received)
+            try:
+                self._decide_job(device, fact, message)
+            except Rejected as rejected:
+                self._reject(fact, rejected.reason, rejected.detail)
+
+    def _decide_job(self, device: HeldDevice, fact: Fact, message: JobAccepted | ItemProgressed | JobCompleted) -> None:
+        job = self.jobs.get(message.job)
+        if job is None:
+            raise Rejected("unknown_job", f"there is no job {message.job}")
+        if job.device != device.device:
+            raise Rejected("other_device", f"job {job.job} is for {job.device}, not {device.device}")
+        before = job.rank
+        if isinstance(message, JobAccepted):
+            if message.refusal is not None:
+                device.refused.append((job, message))
+                return
+            job.accept(message)
+        elif isinstance(message, ItemProgressed):
+            job.progress(fact.flask or 0, message)
+        else:
+            job.complete(message)
+        if job.accepted and before < JOB_RUNNING:
+            device.accept(message.boot, message.ms)
+
+    def use_numbers(self) -> None:
+        """A number that a job took from its dispenser is never given again."""
+        for job in self.jobs.values():
+            if job.seq is not None and job.seq != job.was_seq:
+                self.devices[job.device].use_number(job.seq)
+
+    def end_lost_jobs(self) -> None:
+        """End what was offered to a flash store that is known to be gone."""
+        for job in self.jobs.values():
+            device = self.devices.get(job.device)
+            if device is None or not 0 < job.rank < JOB_ENDED or job.epoch in (None, device.epoch):
+                continue
+            if device.new_epochs or job.epoch in device.known_epochs:
+                job.lose_epoch()
+
+    def _receipt(self, device: str, receipt: CompletionReceived) -> None:
+        self.receipts[(device, receipt.job, receipt.seq, receipt.epoch)] = receipt
+
+    def _reject(self, fact: Fact, reason: str, detail: str) -> None:
+        self.letters.append(dead(fact.came_as, reason, detail))
+
+    def _rows(self, name: str, rows: Sequence[tuple[Any, ...]]) -> Sequence[Any]:
+        """The answer of a reading statement; nothing asked, nothing read."""
+        if not rows:
+            return ()
+        statement: Statement = getattr(statements(self.tx.dialect.name), name)
+        return self.tx.execute(statement.sql, statement.rows.params(rows)).all()

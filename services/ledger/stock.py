@@ -1,0 +1,166 @@
+"""What an operator does to the stock: refill a flask, count it, say what an item in doubt dispensed."""
+
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from protocol.limits import MAX_COUNT
+from protocol.messages import StockChanged
+from services.ledger.database import LedgerError
+from services.ledger.settle_writes import stock_message
+from services.ledger.tables import RESOLUTIONS, RESOLVED_RANK, device, flask, flip, job, job_item, stock_movement
+
+
+class StockRefused(LedgerError):
+    """The stock cannot be changed so. The text says why and what to do."""
+
+
+class UnknownFlask(StockRefused):
+    """There is no such flask."""
+
+
+class BadAmount(StockRefused):
+    """The amount cannot be right."""
+
+
+class NotInDoubt(StockRefused):
+    """There is nothing to resolve: no such item, or its end is known, or someone resolved it already."""
+
+
+def refill(
+    tx: Connection, device: str, flask: int, amount_mg: int, *, by: str, now_ms: int, note: str = ""
+) -> StockChanged:
+    """Add `amount_mg` to the flask. Returns the message that tells so."""
+    if not 0 < amount_mg <= MAX_COUNT:
+        raise BadAmount(f"a refill of {amount_mg} mg: give an amount from 1 to {MAX_COUNT} mg")
+    held = _hold(tx, device, flask)
+    _check_total(held.stock_mg + amount_mg)
+    return _move(tx, device, flask, "refill", amount_mg, by=by, now_ms=now_ms, note=note)
+
+
+def count(
+    tx: Connection, device: str, flask: int, counted_mg: int, *, by: str, now_ms: int, note: str = ""
+) -> StockChanged:
+    """The flask was weighed: it holds `counted_mg`. The movement is the difference, zero too, as it was looked at."""
+    if not 0 <= counted_mg <= MAX_COUNT:
+        raise BadAmount(f"a count of {counted_mg} mg: give an amount from 0 to {MAX_COUNT} mg")
+    held = _hold(tx, device, flask)
+    return _move(tx, device, flask, "count", counted_mg - held.stock_mg, by=by, now_ms=now_ms, note=note)
+
+
+def resolve(
+    tx: Connection, job: str, item: int, *, outcome: str, weighed_mg: int | None = None, by: str, now_ms: int
+) -> StockChanged:
+    """Say what an item in doubt dispensed: `dispensed` (all of it), `not_dispensed`, or `weighed` with the amount."""
+    found = _find_in_doubt(tx, job, item)
+    amount_mg = _resolved_mg(outcome, weighed_mg, found.target_mg)
+    items = job_item
+    done = tx.execute(
+        update(items)
+        .where(items.c.job == job, items.c.item == item, items.c.state == "in_doubt", items.c.resolution.is_(None))
+        .values(resolution=outcome, resolved_mg=amount_mg, resolved_by=by, resolved_at_ms=now_ms)
+    )
+    if done.rowcount != 1:
+        raise NotInDoubt(f"item {item} of job {job} was resolved meanwhile: look at it again")
+    tx.execute(
+        insert(flip).values(
+            job=job,
+            item=item,
+            rank=RESOLVED_RANK,
+            from_state="in_doubt",
+            to_state="in_doubt",
+            says="operator",
+            reason=f"resolved as {outcome}: {amount_mg} mg",
+            at_ms=now_ms,
+        )
+    )
+    held = _hold(tx, found.device, found.flask)
+    if amount_mg == 0:
+        return stock_message(held.revision, held.ingredient, held.stock_mg, held.reserved_mg)
+    return _move(
+        tx, found.device, found.flask, "resolve", -amount_mg, by=by, now_ms=now_ms, note=outcome, job=job, item=item
+    )
+
+
+def _find_in_doubt(tx: Connection, job_id: str, item: int) -> Any:
+    """The item, with its dispenser and job held in the order that everyone takes them."""
+    owner = tx.execute(select(job.c.device).where(job.c.job == job_id)).scalar()
+    if owner is not None:
+        tx.execute(select(job.c.job).where(job.c.job == job_id).with_for_update(key_share=True))
+    found = tx.execute(
+        select(job.c.device, job_item.c.flask, job_item.c.target_mg, job_item.c.state, job_item.c.resolution)
+        .join(job, job.c.job == job_item.c.job)
+        .where(job_item.c.job == job_id, job_item.c.item == item)
+    ).one_or_none()
+    if found is None:
+        raise NotInDoubt(f"job {job_id} has no item {item}: check the number")
+    if found.state != "in_doubt":
+        raise NotInDoubt(f"item {item} of job {job_id} is {found.state}, not in doubt: there is nothing to resolve")
+    if found.resolution is not None:
+        raise NotInDoubt(f"item {item} of job {job_id} was resolved as {found.resolution} already")
+    return found
+
+
+def _resolved_mg(outcome: str, weighed_mg: int | None, target_mg: int) -> int:
+    if outcome not in RESOLUTIONS:
+        raise BadAmount(f"{outcome!r} is not an outcome: choose one of {', '.join(RESOLUTIONS)}")
+    if outcome != "weighed":
+        if weighed_mg is not None:
+            raise BadAmount(f"an amount goes with the outcome weighed, not with {outcome}")
+        return target_mg if outcome == "dispensed" else 0
+    if weighed_mg is None or not 0 <= weighed_mg <= 2 * target_mg:
+        raise BadAmount(
+            f"weighed {weighed_mg} mg of {target_mg} asked for: give an amount from 0 to {2 * target_mg} mg"
+        )
+    return weighed_mg
+
+
+def _hold(tx: Connection, device_id: str, number: int) -> Any:
+    found = tx.execute(
+        select(flask).where(flask.c.device == device_id, flask.c.flask == number).with_for_update(key_share=True)
+    ).one_or_none()
+    if found is None:
+        known = tx.execute(select(device.c.device).where(device.c.device == device_id)).scalar()
+        what = f"dispenser {device_id} has no flask {number}" if known else f"there is no dispenser {device_id}"
+        raise UnknownFlask(f"{what}: check the name and the number")
+    return found
+
+
+def _check_total(stock_mg: int) -> None:
+    if stock_mg > MAX_COUNT:
+        raise BadAmount(f"the flask would hold {stock_mg} mg, more than any flask does: check the amount")
+
+
+def _move(
+    tx: Connection,
+    device_id: str,
+    number: int,
+    kind: str,
+    delta_mg: int,
+    *,
+    by: str,
+    now_ms: int,
+    note: str,
+    job: str | None = None,
+    item: int | None = None,
+) -> StockChanged:
+    tx.execute(
+        insert(stock_movement).values(
+            device=device_id,
+            flask=number,
+            kind=kind,
+            delta_mg=delta_mg,
+            job=job,
+            item=item,
+            at_ms=now_ms,
+            by=by,
+            note=note,
+        )
+    )
+    moved = tx.execute(
+        update(flask)
+        .where(flask.c.device == device_id, flask.c.flask == number)
+        .values(stock_mg=flask.c.stock_mg + delta_mg, revision=flask.c.revision + 1)
+        .returning(flask.c.revision, flask.c.ingredient, flask.c.stock_mg, flask.c.reserved_mg)
+    ).one()
+    return stock_message(*moved)

@@ -1,0 +1,162 @@
+"""Facts become ledger rows, once, whatever the order. `floor` audits the ledger after every batch."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, event
+
+from protocol.messages import CompletionReceived
+from services.ledger.settle import Incoming
+
+TWO = [(1, 100), (2, 200)]
+
+
+def whole_job(floor: Any, job: str = "j", seq: int = 1) -> list[Incoming]:
+    return [
+        floor.accepted(job, seq=seq),
+        floor.progressed(job, 0, 1, 100, "dispensing", seq=seq),
+        floor.progressed(job, 0, 1, 100, seq=seq),
+        floor.progressed(job, 1, 2, 200, "dispensing", seq=seq),
+        floor.progressed(job, 1, 2, 200, seq=seq),
+        floor.completed(job, floor.report(0, 1, 100), floor.report(1, 2, 200), seq=seq),
+    ]
+
+
+def test_a_job_that_is_done_debits_each_flask_once_and_frees_its_reservation(floor: Any) -> None:
+    floor.offer("j", TWO)
+    settled = floor.settle(*whole_job(floor))
+    assert floor.row("job", job="j")["state"] == "done"
+    assert [(row["stock_mg"], row["reserved_mg"]) for row in floor.rows("flask")][:2] == [(999_900, 0), (999_800, 0)]
+    assert [row["delta_mg"] for row in floor.rows("stock_movement") if row["kind"] == "dispense"] == [-100, -200]
+    assert settled.receipts == (("d-1", CompletionReceived(job="j", seq=1, epoch="aaaaaaaa")),)
+    assert [(device, flask, message.stock_mg) for device, flask, message in settled.stock] == [
+        ("d-1", 1, 999_900),
+        ("d-1", 2, 999_800),
+    ]
+    assert settled.changed_jobs == ("j",)
+    assert settled.dead_letters == 0
+    floor.check_flips()
+
+
+def test_a_completion_alone_settles_the_whole_job(floor: Any) -> None:
+    floor.offer("j", TWO)
+    floor.settle(whole_job(floor)[-1])
+    alone = floor.truth()
+    floor.clear()
+    floor.offer("j", TWO)
+    floor.settle(*whole_job(floor))
+    assert floor.truth() == alone
+
+
+def test_one_by_one_ends_as_all_at_once(floor: Any) -> None:
+    floor.offer("j", TWO)
+    for message in whole_job(floor):
+        floor.settle(message)
+    floor.check_flips()
+    one_by_one = floor.truth()
+    floor.clear()
+    floor.offer("j", TWO)
+    floor.settle(*whole_job(floor))
+    assert floor.truth() == one_by_one
+
+
+def test_a_repeated_completion_is_receipted_again_and_changes_nothing(floor: Any) -> None:
+    floor.offer("j", TWO)
+    floor.settle(*whole_job(floor))
+    before = floor.truth()
+    settled = floor.settle(whole_job(floor)[-1])
+    assert len(settled.receipts) == 1
+    assert settled.changed_jobs == ()
+    assert settled.stock == ()
+    assert floor.truth() == before
+
+
+def test_what_left_a_flask_that_was_closed_early_is_a_partial_movement(floor: Any) -> None:
+    floor.offer("j", TWO)
+    early = floor.report(0, 1, 100, "failed", 40, "cancelled")
+    never = floor.report(1, 2, 200, "failed", 0, "jammed")
+    floor.settle(floor.completed("j", early, never))
+    moved = [(row["kind"], row["delta_mg"]) for row in floor.rows("stock_movement") if row["job"] == "j"]
+    assert moved == [("partial", -40)]
+    assert floor.row("job", job="j")["state"] == "failed"
+
+
+def test_an_item_in_doubt_frees_its_reservation_and_debits_nothing(floor: Any) -> None:
+    floor.offer("j", TWO)
+    floor.settle(
+        floor.completed("j", floor.report(0, 1, 100, "in_doubt", error="interrupted"), floor.report(1, 2, 200))
+    )
+    first = floor.row("flask", device="d-1", flask=1)
+    assert (first["stock_mg"], first["reserved_mg"]) == (1_000_000, 0)
+    assert floor.row("job", job="j")["state"] == "done_partial"
+
+
+@pytest.mark.parametrize("state", ["cancelled", "expired"])
+def test_a_dispenser_that_dispensed_wins_over_the_server_that_ended_the_job(floor: Any, state: str) -> None:
+    floor.offer("j", TWO)
+    floor.end_by_server("j", state)
+    floor.settle(*whole_job(floor))
+    assert floor.row("job", job="j")["state"] == "done"
+    assert floor.row("flask", device="d-1", flask=1)["stock_mg"] == 999_900
+    assert floor.row("flask", device="d-1", flask=1)["reserved_mg"] == 0
+
+
+def test_a_completion_without_items_skips_every_item(floor: Any) -> None:
+    floor.offer("j", TWO)
+    floor.settle(floor.completed("j"))
+    assert floor.row("job", job="j")["state"] == "cancelled"
+    assert {row["state"] for row in floor.rows("job_item")} == {"skipped"}
+    assert floor.row("flask", device="d-1", flask=1)["reserved_mg"] == 0
+
+
+def test_a_job_that_lost_its_number_in_a_restored_backup_takes_the_dispensers(floor: Any) -> None:
+    floor.place("j", TWO)
+    floor.settle(*whole_job(floor, seq=7))
+    assert (floor.row("job", job="j")["state"], floor.row("job", job="j")["seq"]) == ("done", 7)
+    assert floor.row("device", device="d-1")["next_seq"] == 8
+
+
+def test_a_job_cannot_take_a_number_that_another_has(floor: Any) -> None:
+    floor.offer("j", TWO, seq=7)
+    floor.place("k", TWO)
+    settled = floor.settle(*whole_job(floor, "k", seq=7))
+    assert settled.dead_letters == 6
+    assert floor.row("job", job="k")["state"] == "queued"
+
+
+def test_a_jobs_facts_from_another_flash_store_are_not_taken(floor: Any) -> None:
+    floor.offer("j", TWO)
+    settled = floor.settle(
+        floor.completed("j", floor.report(0, 1, 100), floor.report(1, 2, 200), epoch="bbbbbbbb"),
+        floor.completed("j", floor.report(0, 1, 100), floor.report(1, 2, 200), seq=2),
+    )
+    assert [row["reason"] for row in floor.rows("dead_letter")] == ["not_offered", "not_offered"]
+    assert len(settled.receipts) == 2
+    assert floor.row("job", job="j")["state"] == "offered"
+
+
+def test_an_empty_payload_that_clears_a_retained_message_says_nothing(floor: Any) -> None:
+    topics = ("status", "flask/1/progress", "job/completion")
+    settled = floor.settle(*[Incoming(f"pitada/v1/d-1/{topic}", b"") for topic in topics])
+    assert settled.dead_letters == 0
+
+
+def test_the_statements_of_a_batch_do_not_grow_with_it(floor: Any) -> None:
+    counts = []
+    for jobs in (1, 40):
+        floor.clear()
+        messages = [floor.status(last_seq=jobs), floor.telemetry(), Incoming("nobody", b"")]
+        for seq in range(1, jobs + 1):
+            floor.offer(f"j{seq}", TWO, seq=seq)
+            messages += whole_job(floor, f"j{seq}", seq=seq)
+            messages.append(floor.progressed(f"unknown{seq}", 0, 1, 100))
+        ran: list[str] = []
+
+        def note(_tx: Connection, _cursor: object, sql: str, *_: object, ran: list[str] = ran) -> None:
+            ran.append(sql)
+
+        event.listen(floor.database.engine, "before_cursor_execute", note)
+        floor.settle(*messages)
+        event.remove(floor.database.engine, "before_cursor_execute", note)
+        counts.append(len(ran))
+    assert counts[0] == counts[1]
