@@ -1,0 +1,1 @@
+"""The operator's side: pages, REST and the live feed. Displays and asks; the ledger decides."""

@@ -1,0 +1,52 @@
+"""What the dashboard needs from outside, and how a request reaches it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+from starlette.requests import HTTPConnection
+
+from dashboard.live import LiveFeed
+from dashboard.security import SESSION_COOKIE, NotSignedIn
+from services import people
+from services.ledger.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Dashboard:
+    """Everything the app works with. `public_url` is the address people use, when a proxy stands in between."""
+
+    database: Database
+    now_ms: Callable[[], int]
+    new_id: Callable[[], str]
+    feed: LiveFeed
+    secure_cookie: bool = False
+    public_url: str | None = None
+
+
+def dashboard(connection: HTTPConnection) -> Dashboard:
+    """The app's `Dashboard`."""
+    deps: Dashboard = connection.app.state.dashboard
+    return deps
+
+
+def signed_in(request: Request) -> str:
+    """The name of who asks. Raises `NotSignedIn`."""
+    user = user_of(request)
+    if user is None:
+        raise NotSignedIn
+    return user
+
+
+def user_of(connection: HTTPConnection) -> str | None:
+    """The name behind the session cookie, if it is a session. Reads the ledger: not for the event loop."""
+    token = connection.cookies.get(SESSION_COOKIE)
+    if not token:
+        return None
+    deps = dashboard(connection)
+    return people.session(deps.database, token, deps.now_ms())
+
+
+Deps = Annotated[Dashboard, Depends(dashboard)]
+User = Annotated[str, Depends(signed_in)]
