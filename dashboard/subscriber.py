@@ -1,63 +1,42 @@
 """Pumps MQTT messages into the live feed, and tells it when the broker is away."""
 
-import asyncio
-import random
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
 
-import aiomqtt
 import structlog
 
 from dashboard.live import LiveFeed
 from protocol import topics
-from protocol.limits import KEEPALIVE_S
+from services.mqtt import BrokerLost, Delivery
 
-USER = "svc_dashboard"
-
-# The first try comes at once, the last ones every ten seconds: a broker that restarts is back within seconds.
-RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+# Messages folded in before the event loop gets its turn back: a few milliseconds of work.
+BATCH_MOST = 200
 
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class BrokerAddress:
-    """Where the broker listens, and the dashboard's password there."""
+class Source(Protocol):
+    """Where messages come from: `services.mqtt.Link`, or its in-memory twin."""
 
-    host: str
-    port: int
-    password: str
+    async def subscribe(self, filters: Sequence[str]) -> None: ...
+
+    async def batch(self, most: int) -> list[Delivery]: ...
 
 
-async def follow(
-    broker: BrokerAddress,
-    feed: LiveFeed,
-    chance: random.Random,
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-) -> None:
-    """Subscribe to everything and feed it until cancelled. A lost broker is tried again with jittered back-off."""
-    tries = 0
+async def follow(connect: Callable[[], AbstractAsyncContextManager[Source]], feed: LiveFeed) -> None:
+    """Subscribe to everything and feed it until cancelled. `connect` waits until the broker can be reached.
+
+    The session is not persistent: retained messages tell the state; a queue of old changes would only delay it.
+    """
     while True:
+        feed.source_lost()
         try:
-            async with aiomqtt.Client(
-                broker.host,
-                broker.port,
-                username=USER,
-                password=broker.password,
-                identifier=USER,
-                keepalive=KEEPALIVE_S,
-                clean_session=True,  # retained messages tell the state; a queue of old changes would only delay it
-            ) as client:
-                await client.subscribe(f"{topics.ROOT}/#", qos=1)
-                tries = 0
+            async with connect() as source:
+                await source.subscribe([topics.ROOT + "/#"])
                 feed.source_back()
-                async for message in client.messages:
-                    payload = message.payload
-                    if isinstance(payload, bytes):
-                        feed.apply(message.topic.value, payload, retained=message.retain)
-        except aiomqtt.MqttError as error:
-            feed.source_lost()
-            wait_s = RETRY_S[min(tries, len(RETRY_S) - 1)] * chance.uniform(0.5, 1.0)
-            tries += 1
-            _log.warning("the broker cannot be reached", host=broker.host, port=broker.port, error=str(error))
-            await sleep(wait_s)
+                while True:
+                    for delivery in await source.batch(BATCH_MOST):
+                        feed.apply(delivery.topic, delivery.payload, retained=delivery.retained)
+        except BrokerLost as lost:
+            _log.warning("the live feed lost the broker", error=str(lost))

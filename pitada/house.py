@@ -16,10 +16,9 @@ from typing import Any
 from broker.server import EmbeddedBroker
 from dashboard.app import create_app
 from dashboard.deps import Dashboard
-from dashboard.ledger_reads import LedgerReads
+from dashboard.ledger_reads import ledger_reads
 from dashboard.live import LiveFeed
 from dashboard.subscriber import follow
-
 from pitada.secrets import service_accounts
 from pitada.web import listen, serving
 from services import devices, people
@@ -67,13 +66,18 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
 
         ingest = Ingest(database, partial(_link, address, accounts["svc_ingest"], lasting=True), now_ms)
         dispatch = Dispatch(database, partial(_link, address, accounts["svc_dispatch"]), now_ms)
-        feed = LiveFeed(LedgerReads(database), now_ms)
+        feed = LiveFeed(ledger_reads(database), now_ms)
         listener = stack.enter_context(listen(settings.http_host, settings.http_port))
         url = settings.public_url or f"http://{settings.http_host}:{listener.getsockname()[1]}"
         app = create_app(Dashboard(database, now_ms, new_id, feed, public_url=settings.public_url))
 
         await stack.enter_async_context(
-            _running(ingest.run(), dispatch.run(), feed.run(), follow(address, accounts["svc_dashboard"], feed))
+            _running(
+                ingest.run(),
+                dispatch.run(),
+                feed.run(),
+                follow(partial(_link, address, accounts["svc_dashboard"]), feed),
+            )
         )
         await stack.enter_async_context(serving(app, listener))
         yield House(database, address, url, (ingest.health, dispatch.health))

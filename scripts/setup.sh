@@ -20,4 +20,4 @@ else
     .tools/bin/pip install --quiet --disable-pip-version-check "uv>=0.9,<1"
   fi
 fi
-exec "$uv" sync --quiet --locked "$@"
+exec "$uv" sync --quiet --locked --compile-bytecode "$@"

@@ -55,6 +55,7 @@ class Delivery:
     payload: bytes
     qos: int
     mid: int
+    retained: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,4 +159,4 @@ def _client(address: BrokerAddress, account: Account, persistent: bool) -> aiomq
 
 
 def _delivery(message: aiomqtt.Message) -> Delivery:
-    return Delivery(message.topic.value, message.payload, message.qos, message.mid)
+    return Delivery(message.topic.value, message.payload, message.qos, message.mid, message.retain)

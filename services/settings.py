@@ -12,23 +12,15 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="PITADA_", env_file=".env", extra="ignore", frozen=True)
 
-    data_dir: Path = Field(
-        default=Path("pitada-data"), description="where the database, the broker and the secrets live"
-    )
+    data_dir: Path = Field(default=Path("pitada-data"), description="where everything is kept")
     database_url: str | None = Field(default=None, description="database; default: SQLite in the data directory")
-    broker: Literal["embedded", "external"] = Field(
-        default="embedded", description="run a broker in this process, or use one"
-    )
+    broker: Literal["embedded", "external"] = Field(default="embedded", description="in this process, or one that runs")
     broker_host: str = Field(default="127.0.0.1", description="address the broker listens on, or is reached at")
     broker_port: int = Field(default=1883, ge=0, le=65535, description="port of the broker; 0: any free one")
-    broker_tls_ca: str | None = Field(
-        default=None, description="certificates to trust for a TLS broker; none: plain TCP"
-    )
+    broker_tls_ca: str | None = Field(default=None, description="certificates to trust; none: plain TCP")
     http_host: str = Field(default="127.0.0.1", description="address the dashboard listens on")
     http_port: int = Field(default=8080, ge=0, le=65535, description="port of the dashboard; 0: any free one")
-    public_url: str | None = Field(
-        default=None, description="address people reach the dashboard at; default: host and port"
-    )
+    public_url: str | None = Field(default=None, description="address that people use")
 
     @property
     def ledger_url(self) -> str:

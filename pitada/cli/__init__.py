@@ -7,8 +7,9 @@ what to do; 2: misused.
 import sys
 
 import typer
-from broker.server import BrokerError
 
+from broker.server import BrokerNotStarted
+from broker.store import StoreBroken
 from pitada.cli import demo, devices, fleet, orders, reads, up
 from pitada.cli.output import errors
 from pitada.local.mosquitto import LocalMosquittoError
@@ -42,7 +43,7 @@ app.add_typer(devices.app, name="devices")
 
 # What can go wrong without being a bug: the text of each says what to do.
 EXPECTED = (
-    BrokerError,
+    BrokerNotStarted,
     DeviceRefused,
     FleetBroken,
     LedgerError,
@@ -50,6 +51,7 @@ EXPECTED = (
     LocalPostgresqlError,
     OrderRefused,
     PortTaken,
+    StoreBroken,
     UnsafeSecrets,
 )
 

@@ -4,13 +4,14 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from services.ledger.audit import audit as run_audit
 
 from pitada.cli.options import AsJson, DatabaseUrl, DataDir, settings_from
 from pitada.cli.output import console, errors, grams, print_json, print_table, state
 from pitada.house import open_database
 from protocol.errors import ITEM_ERRORS
 from services.ledger import queries
+from services.ledger.audit import audit as run_audit
+from services.ledger.views import ItemView
 
 Limit = Annotated[int, typer.Option(min=1, max=1000, help="At most this many, the latest first.")]
 
@@ -122,7 +123,7 @@ def dead_letters(
     print_table("Dead letters", ("#", "first seen", "topic", "reason", "payload"), rows, "No dead letters.")
 
 
-def _done(items: "tuple[queries.ItemView, ...]") -> int:
+def _done(items: tuple[ItemView, ...]) -> int:
     return sum(item.state == "done" for item in items)
 
 

@@ -56,7 +56,7 @@ class Demo:
         """Has the operator order, waits for every job to end, and judges."""
         try:
             async with asyncio.timeout(None if jobs is None else GIVE_UP_S):
-                await Operator(self.house.database, seed, on_change).order(jobs)
+                await Operator(self.house.database, seed, self.fleet.refill, on_change).order(jobs)
         except TimeoutError:
             raise DemoStuck(f"Not all {jobs} jobs ended within {GIVE_UP_S} s: {self.fleet}") from None
         seconds = time.monotonic() - self.started_s

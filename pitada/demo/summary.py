@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from services.ledger.audit import audit, flask_totals
-
 from services.ledger import queries
+from services.ledger.audit import audit
 from services.ledger.database import Database
+from services.ledger.dispensed import dispensed
 from simulators import faults
 from simulators.fleet import Fleet
 from simulators.truth import FlaskLedger, compare
@@ -38,9 +38,9 @@ def summarise(database: Database, fleet: Fleet, seconds: float) -> Summary:
     """Judges the ledger by itself (its audit) and by what left the flasks, in-doubt ranges counted."""
     with database.read() as tx:
         books = audit(tx)
-        ledger = [FlaskLedger(one.device, one.flask, one.dispensed_mg, one.in_doubt_mg) for one in flask_totals(tx)]
+        ledger = [FlaskLedger(one.device, one.flask, one.dispensed_mg, one.in_doubt_mg) for one in dispensed(tx)]
         jobs, items = queries.job_counts(tx), queries.item_counts(tx)
-        dead = queries.dead_letter_count(tx)
+        dead_letters = queries.dead_letters(tx)
     judged = compare(fleet.truth, ledger)
     problems = (
         *books.problems,
@@ -59,7 +59,7 @@ def summarise(database: Database, fleet: Fleet, seconds: float) -> Summary:
         wifi_drops=fleet.faults[faults.WIFI_DROP],
         jams=fleet.faults[faults.JAM],
         duplicates=fleet.faults[faults.DUPLICATE],
-        dead_letters=dead,
+        dead_letters=len(dead_letters),
         seconds=round(seconds, 1),
         problems=problems,
     )

@@ -13,9 +13,6 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 # What the rooms that speak no SQL pass on from `Database.write` and `Database.read`.
 Transaction = Connection
 
-# What the rooms that speak no SQL pass on from `Database.write` and `Database.read`.
-Transaction = Connection
-
 # How long a writer waits for the other writers of a SQLite file before it gives up.
 SQLITE_BUSY_MS = 10_000
 

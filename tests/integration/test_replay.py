@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from services.ledger.audit import audit
-from services.ledger.settle import Incoming, settle
 from sqlalchemy import text
 
 from pitada.demo.run import DemoOptions, demo_house
@@ -16,7 +14,9 @@ from protocol import topics
 from protocol.states import DEVICE, SERVER, item_rank, job_rank
 from services import devices
 from services.clock import now_ms
+from services.ledger.audit import audit
 from services.ledger.database import Database
+from services.ledger.settle import Incoming, settle
 from services.mqtt import Account, BrokerAddress, connected
 
 RECORDER = "op_recorder"

@@ -4,14 +4,13 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 
-from services.ledger.settle import Incoming, settle
-
 from protocol import codec, messages, topics
 from services import devices, orders
 from services.devices import FlaskSetup
 from services.dispatch import Dispatch
 from services.ledger import queries
 from services.ledger.database import Database
+from services.ledger.settle import Incoming, settle
 from services.memory_broker import MemoryBroker
 from services.mqtt import Outgoing
 from services.orders import OrderedItem

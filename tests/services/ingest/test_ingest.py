@@ -5,7 +5,6 @@ import contextlib
 from collections.abc import AsyncIterator, Iterator, Sequence
 
 import pytest
-from services.ledger.settle import Incoming, settle
 from sqlalchemy import Connection
 
 from protocol import codec, messages, topics
@@ -15,6 +14,7 @@ from services.devices import FlaskSetup
 from services.ingest import FILTERS, Ingest
 from services.ledger import outbox, queries
 from services.ledger.database import Database, DatabaseUnavailable
+from services.ledger.settle import Incoming, settle
 from services.memory_broker import MemoryBroker
 from services.mqtt import Delivery
 from services.orders import OrderedItem
