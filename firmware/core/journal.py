@@ -112,8 +112,6 @@ class Journal:
         self.touch()
         return problems
 
-    # What the others ask.
-
     def is_clean(self) -> bool:
         """Everything that was changed is in flash."""
         return self.saved_version == self.version
@@ -136,8 +134,6 @@ class Journal:
     def has_room(self) -> bool:
         """Whether one more completion can be kept without dropping one that was not receipted."""
         return self._pending_done is None and self.history.free_index() is not None
-
-    # What the others change.
 
     def touch(self) -> None:
         """Something changed: it has to be saved."""
@@ -180,8 +176,6 @@ class Journal:
         pending = self._pending_config
         if config.version > (pending.version if pending else self.config_version):
             self._pending_config = config
-
-    # Writing.
 
     def pump(self, now_ms: int, out: "list[Port]") -> None:
         """Order the next write, if one is due and none is under way. Not to be called while a flask is open."""
@@ -273,8 +267,6 @@ class Journal:
         return flash.write_state(
             self._generation + 1, self.epoch, self.boot, self.last_seq, self.history.unreceipted, self.job
         )
-
-    # Loading.
 
     def _adopt(self, state: flash.StoredState, lost: bool) -> None:
         self._generation = state.generation

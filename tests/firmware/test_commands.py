@@ -4,8 +4,9 @@ import pytest
 
 from firmware.core.ports import Disconnect, Save
 from protocol import codec, topics
-from protocol.messages import ConfigureDispenser, JobAccepted, ResendCompletions, StatusReported
-from tests.firmware.bench import DEVICE, Bench, flask, online_bench
+from protocol.messages import CancelJob, ConfigureDispenser, JobAccepted, ResendCompletions, StatusReported
+from tests.firmware.bench import Bench, flask, online_bench
+from tests.firmware.broker import DEVICE
 
 
 def answers(bench: Bench) -> list[tuple[int, str | None]]:
@@ -291,6 +292,7 @@ def test_a_last_will_of_an_earlier_connection_is_ignored() -> None:
 
 
 def test_a_message_for_another_dispenser_is_not_ours(bench: Bench) -> None:
-    bench.to_device(bench.broker.message("pitada/v1/other/job/cancel", b'{"job":"a","seq":9,"epoch":"00000000"}'))
+    cancel = codec.encode(CancelJob(job="a", seq=9, epoch=bench.epoch))
+    bench.to_device(bench.broker.message("pitada/v1/other/job/cancel", cancel))
     bench.run(limit_ms=1000)
     assert bench.status().last_seq == 0

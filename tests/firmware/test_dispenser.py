@@ -16,7 +16,8 @@ from firmware.core.ports import (
     Woke,
 )
 from protocol.fields import BadValue
-from tests.firmware.bench import DEVICE, Bench, flask, online_bench
+from tests.firmware.bench import Bench, flask, online_bench
+from tests.firmware.broker import DEVICE
 
 
 def new_dispenser() -> Dispenser:

@@ -25,7 +25,8 @@ from firmware.core.ports import (
 )
 from protocol import codec, topics
 from protocol.messages import CancelJob, CompletionReceived, OfferedItem, OfferJob, ResendCompletions
-from tests.firmware.bench import DEVICE, FakeBroker, online_bench
+from tests.firmware.bench import online_bench
+from tests.firmware.broker import DEVICE, FakeBroker
 
 CONNACK = b"\x20\x02\x00\x00"
 

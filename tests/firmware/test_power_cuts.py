@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from firmware.core.ports import Connect, OpenFlask, Port, Save
+from firmware.core.ports import Connect, OpenFlask, Port, Save, Say
 from protocol.messages import JobCompleted
 from tests.firmware.bench import Bench, PowerCut, flask, online_bench
 
@@ -212,7 +212,11 @@ def test_a_corrupted_completion_does_not_stop_the_boot() -> None:
     bench.flash["config"] = b"\xff" * 30
     bench.boot()
     bench.online()
-    assert any("done.0" in repr(one) for one in bench.orders)
+    said = [one for one in bench.ordered(Say) if isinstance(one, Say) and one.level == "error"]
+    assert [name for name in ("done.0", "configuration") if any(name in one.text for one in said)] == [
+        "done.0",
+        "configuration",
+    ]
     bench.offer(2, (1, 300))
     bench.run(lambda: bench.completion(2) is not None)
 
