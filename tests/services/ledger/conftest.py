@@ -198,7 +198,13 @@ class Floor:
         return self.message(topics.STATUS, StatusReported(**{"online": online, **given, **values}), device)
 
     def telemetry(self, device: str = "d-1", **values: Any) -> Incoming:
-        given = {"rssi_dbm": -60, "free_heap_bytes": 90_000, "uptime_ms": 5000, "reconnects": 0, "outage_ms": 0}
+        given: dict[str, int | None] = {
+            "rssi_dbm": -60,
+            "free_heap_bytes": 90_000,
+            "uptime_ms": 5000,
+            "reconnects": 0,
+            "outage_ms": 0,
+        }
         given |= {"flash_writes": 3, "round_trip_ms": None}
         return self.message(topics.TELEMETRY, TelemetryReported(**{**given, **values}), device)
 
