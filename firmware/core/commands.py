@@ -5,8 +5,9 @@ Nothing here trusts its input: a message is a valid record for this dispenser an
 
 import json
 
+from firmware.core.history import Kept
 from firmware.core.job import Item, Job
-from firmware.core.journal import Journal, Kept
+from firmware.core.journal import Journal
 from firmware.core.outbox import ACCEPT, Outbox
 from firmware.core.packets import Publish
 from firmware.core.ports import Port
@@ -85,7 +86,7 @@ class Commands:
         elif channel == "resend":
             from_seq = codec.decode(ResendCompletions, payload).from_seq
             journal.resend(from_seq)
-            for kept in journal.unreceipted():
+            for kept in journal.history.due():
                 if kept.seq >= from_seq:
                     self._outbox.put_completion(kept.seq, kept.payload)
         elif channel == "config":
@@ -119,7 +120,7 @@ class Commands:
             if not self._accepting:
                 self._answer(now_ms, job, seq, None)
             return True
-        kept = self._journal.completion(job, seq)
+        kept = self._journal.history.find(job, seq)
         if kept is not None:
             self._repeat(kept)
         return kept is not None
@@ -132,7 +133,6 @@ class Commands:
             return "busy"
         if journal.is_failing():
             return "flash_full"
-        # The newest counts too where it is waiting for a receipt, and is then one of these.
         return None if journal.has_room() else "busy"
 
     def _cancel(self, now_ms: int, cancel: CancelJob, out: "list[Port]") -> None:
@@ -143,7 +143,7 @@ class Commands:
         if job is not None and (job.id, job.seq) == (cancel.job, cancel.seq):
             self._runner.stop(out)
             return
-        kept = journal.completion(cancel.job, cancel.seq)
+        kept = journal.history.find(cancel.job, cancel.seq)
         if kept is not None:
             self._repeat(kept)
         elif cancel.seq > journal.last_seq and journal.has_room():
@@ -164,7 +164,7 @@ class Commands:
     def _repeat(self, kept: Kept) -> None:
         """Publish a completion again; and the newest after it, which has to stay the retained one."""
         self._outbox.put_completion(kept.seq, kept.payload)
-        newest = self._journal.newest()
+        newest = self._journal.history.newest()
         if newest is not None:
             self._outbox.put_completion(newest.seq, newest.payload)
 

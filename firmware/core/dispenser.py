@@ -6,6 +6,7 @@ blocks while a flask is open.
 
 from firmware.core import session as sessions
 from firmware.core.commands import Commands
+from firmware.core.job import Item, Job
 from firmware.core.journal import STATE, Journal
 from firmware.core.outbox import STATUS, Outbox, progress_of
 from firmware.core.packets import Publish, Suback
@@ -27,9 +28,9 @@ from firmware.core.ports import (
 from firmware.core.reports import Reports
 from firmware.core.runner import Runner
 from firmware.core.session import Session
-from protocol import topics
+from protocol import codec, topics
 from protocol.limits import COMPLETION_RETRY_MS
-from protocol.messages import DEVICE_ID, StatusReported
+from protocol.messages import DEVICE_ID, JobCompleted, StatusReported
 
 try:
     from typing import Callable
@@ -101,6 +102,7 @@ class Dispenser:
         for problem in self._journal.load(fact.slots, self._random_bits):
             out.append(Say("error", problem))
         self._reports.booted(fact.reset_cause)
+        self._tell_last_job(now_ms)
         self._session.start(now_ms)
 
     def _take(self, now_ms: int, fact: Port, out: "list[Port]") -> None:
@@ -194,7 +196,7 @@ class Dispenser:
                     if item.fresh:
                         item.fresh = False
                         self._outbox.put(progress_of(item.flask), self._reports.progress(now_ms, job, position))
-            newest = journal.newest()
+            newest = journal.history.newest()
             if journal.fresh and newest is not None:
                 for kept in journal.fresh:
                     self._outbox.put_completion(kept.seq, kept.payload)
@@ -208,6 +210,19 @@ class Dispenser:
                 self._tell_status(now_ms)
             elif self._status_told != self._status_key():
                 self._tell_status(now_ms)
+
+    def _tell_last_job(self, now_ms: int) -> None:
+        """Power may have gone before the last states of the flasks were published: they are retained, so tell again."""
+        kept = self._journal.history.newest()
+        if kept is not None and kept in self._journal.history.waiting():
+            report = codec.decode(JobCompleted, kept.payload)
+            items = [
+                Item(one.flask, one.target_mg, one.state, one.dispensed_mg, one.duration_ms, one.error)
+                for one in report.items
+            ]
+            job = Job(report.job, report.seq, items)
+            for position, item in enumerate(items):
+                self._outbox.put(progress_of(item.flask), self._reports.progress(now_ms, job, position))
 
     def _end_job(self, now_ms: int) -> None:
         """Save the completion of a job whose end is in flash, as soon as there is room for it."""
@@ -232,7 +247,7 @@ class Dispenser:
 
     def _repeat_completions(self, now_ms: int) -> None:
         self._repeat_at_ms = now_ms + COMPLETION_RETRY_MS
-        for kept in self._journal.unreceipted():
+        for kept in self._journal.history.due():
             self._outbox.put_completion(kept.seq, kept.payload)
 
     def _tell_status(self, now_ms: int) -> None:
@@ -260,7 +275,9 @@ class Dispenser:
         if session.state != sessions.OFF or self._may_connect():
             wakes.append(session.wake_at_ms())
         if session.is_online():
-            wakes.append(min(self._sample_at_ms, self._repeat_at_ms))
+            wakes.append(self._sample_at_ms)
+            if self._journal.history.unreceipted:
+                wakes.append(self._repeat_at_ms)
         if not self._runner.is_open:
             for wake in (self._journal.wake_at_ms(), self._runner.wake_at_ms(now_ms)):
                 if wake is not None:

@@ -126,7 +126,7 @@ class Runner:
         item = job.items[self._position]
         config = self._journal.flask(item.flask)
         if self._stopping or config is None:
-            item.move("failed", 0, 0, "cancelled")
+            item.move("failed", 0, 0, "cancelled" if config else "unknown_flask")
             self._position = -1
             self._journal.touch()
             return

@@ -5,6 +5,7 @@ wait in the broker: every session is clean and subscribes anew.
 """
 
 from firmware.core import packets
+from firmware.core.backoff import Backoff
 from firmware.core.ports import Connect, Disconnect, Port, Say, Send
 from protocol import access
 from protocol.limits import KEEPALIVE_S, MAX_COUNT
@@ -14,13 +15,6 @@ try:
 except ImportError:  # MicroPython has no typing; only type checkers look at this
     pass
 
-# At most one attempt a second, whatever happens.
-MIN_CONNECT_GAP_MS = 1000
-# Back-off with full jitter: a random wait up to a ceiling that doubles. 10,000 dispensers come back at once.
-FIRST_CEILING_MS = 1000
-MAX_CEILING_MS = 30_000
-# A refusal that waiting a little does not cure: wrong password, unknown user, subscriptions not allowed.
-REFUSED_WAIT_MS = 60_000
 # A stream that opens takes seconds with TLS on an ESP32; one that hangs must not keep flasks from opening.
 CONNECT_TIMEOUT_MS = 15_000
 # CONNACK, SUBACK and PUBACK from a broker that 10,000 others talk to.
@@ -46,7 +40,7 @@ class Session:
 
     __slots__ = (
         "_asked_at_ms",
-        "_attempts",
+        "_backoff",
         "_connected_at_ms",
         "_decoder",
         "_device",
@@ -58,8 +52,6 @@ class Session:
         "_outage_ms",
         "_password",
         "_published_at_ms",
-        "_random_bits",
-        "_retry_at_ms",
         "_sent_at_ms",
         "connection",
         "connects",
@@ -70,7 +62,7 @@ class Session:
     def __init__(self, device: str, password: str, random_bits: "Callable[[int], int]") -> None:
         self._device = device
         self._password = password
-        self._random_bits = random_bits
+        self._backoff = Backoff(random_bits)
         self._decoder = packets.Decoder()
         self.state = OFF
         self.connection = 0
@@ -78,9 +70,7 @@ class Session:
         self.connects = 0
         """How often the dispenser came online."""
         self.round_trip_ms = None  # type: int | None
-        self._attempts = 0
-        self._retry_at_ms = 0
-        self._connected_at_ms = -MIN_CONNECT_GAP_MS
+        self._connected_at_ms = 0
         self._down_since_ms = 0
         self._outage_ms = 0
         self._heard_at_ms = 0
@@ -94,7 +84,7 @@ class Session:
     def start(self, now_ms: int) -> None:
         """Boot is an outage like any other: the first attempt waits its random turn."""
         self._down_since_ms = now_ms
-        self._back_off(now_ms, FIRST_CEILING_MS)
+        self._backoff.failed(now_ms)
 
     def is_online(self) -> bool:
         """The broker accepted us and our subscriptions."""
@@ -112,9 +102,10 @@ class Session:
 
     def connect(self, now_ms: int, out: "list[Port]") -> None:
         """Order a stream if it is time. Not to be called while a flask is open."""
-        if self.state == OFF and now_ms >= self._retry_at_ms:
+        if self.state == OFF and now_ms >= self._backoff.due_at_ms:
             self.state = CONNECTING
-            self._connected_at_ms = self._sent_at_ms = now_ms
+            self._connected_at_ms = now_ms
+            self._backoff.attempted(now_ms)
             out.append(Connect())
 
     def next_connection(self) -> int:
@@ -133,8 +124,7 @@ class Session:
         if self.state == OFF:
             return
         self._down(now_ms)
-        self._back_off(now_ms, min(MAX_CEILING_MS, FIRST_CEILING_MS << self._attempts))
-        self._attempts = min(self._attempts + 1, 5)
+        self._backoff.failed(now_ms)
 
     def drop(self, now_ms: int, reason: str, out: "list[Port]") -> None:
         """Give the stream up and say why."""
@@ -147,7 +137,7 @@ class Session:
         self._send(now_ms, packets.DISCONNECT, out)
         out.append(Disconnect())
         self._down(now_ms)
-        self._back_off(now_ms, 0)
+        self._backoff.again(now_ms)
 
     def feed(self, now_ms: int, data: bytes) -> None:
         """Bytes came. `take` gives what is in them."""
@@ -222,7 +212,7 @@ class Session:
     def wake_at_ms(self) -> int:
         """When `connect` or `tick` has something to do."""
         if self.state == OFF:
-            return self._retry_at_ms
+            return self._backoff.due_at_ms
         if self.state == CONNECTING:
             return self._connected_at_ms + CONNECT_TIMEOUT_MS
         if self.state != ONLINE:
@@ -247,7 +237,7 @@ class Session:
             if not self._flying_id or packet.packet_id != self._flying_id:
                 return False
             self._flying_id = 0
-            self._attempts = 0
+            self._backoff.succeeded()
             self.round_trip_ms = now_ms - self._published_at_ms
             return True
         if isinstance(packet, packets.Connack):
@@ -264,14 +254,14 @@ class Session:
             return
         self.drop(now_ms, f"CONNECT was refused with code {code}", out)
         if code in _LASTING:
-            self._refused(now_ms)
+            self._backoff.refused(now_ms)
 
     def _subscribed(self, now_ms: int, packet: packets.Suback, out: "list[Port]") -> bool:
         if self.state != SUBSCRIBING or packet.packet_id != self._flying_id:
             return False
         if 128 in packet.codes:
             self.drop(now_ms, "a subscription was refused", out)
-            self._refused(now_ms)
+            self._backoff.refused(now_ms)
             return False
         self._flying_id = 0
         self.state = ONLINE
@@ -297,11 +287,3 @@ class Session:
         self._decoder = packets.Decoder()
         self._flying_id = 0
         self._held = []
-
-    def _back_off(self, now_ms: int, ceiling_ms: int) -> None:
-        wait_ms = self._random_bits(30) % (ceiling_ms + 1)
-        self._retry_at_ms = max(now_ms + wait_ms, self._connected_at_ms + MIN_CONNECT_GAP_MS)
-
-    def _refused(self, now_ms: int) -> None:
-        self._back_off(now_ms, REFUSED_WAIT_MS)
-        self._retry_at_ms += REFUSED_WAIT_MS

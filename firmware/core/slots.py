@@ -5,6 +5,7 @@ The checksum is over the bytes as they were written, never over JSON made again:
 
 import binascii
 
+from firmware.core.job import Item, Job
 from protocol import codec
 from protocol.errors import ITEM_ERRORS
 from protocol.fields import HEX_CHARS, ID_CHARS, BadValue, Choice, Int, Record, Records, Text, table
@@ -90,6 +91,38 @@ def read_state(content: "bytes | None") -> "StoredState | None":
         return None
 
 
-def write_state(state: StoredState) -> bytes:
+def read_job(state: StoredState) -> "Job | None":
+    """The job in hand, as it was."""
+    if state.job is None:
+        return None
+    items = []
+    for one in state.items:
+        items.append(Item(one.flask, one.target_mg, one.state, one.dispensed_mg, one.duration_ms, one.error))
+    return Job(state.job, state.seq, items)
+
+
+def write_state(generation: int, epoch: str, boot: int, last_seq: int, unreceipted: int, job: "Job | None") -> bytes:
     """The content of a state slot."""
+    items = []
+    for item in job.items if job else ():
+        items.append(
+            StoredItem(
+                flask=item.flask,
+                target_mg=item.target_mg,
+                state=item.state,
+                dispensed_mg=item.dispensed_mg,
+                duration_ms=item.duration_ms,
+                error=item.error,
+            )
+        )
+    state = StoredState(
+        generation=generation,
+        epoch=epoch,
+        boot=boot,
+        last_seq=last_seq,
+        unreceipted=unreceipted,
+        job=job.id if job else None,
+        seq=job.seq if job else 0,
+        items=tuple(items),
+    )
     return seal(codec.encode(state))

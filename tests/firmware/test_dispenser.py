@@ -1,0 +1,155 @@
+"""The whole dispenser: the order of things, and what never happens at the same time."""
+
+import sys
+
+import pytest
+
+from firmware.core.dispenser import Dispenser
+from firmware.core.ports import (
+    Booted,
+    Connect,
+    Disconnect,
+    Linked,
+    OpenFlask,
+    Save,
+    Saved,
+    Woke,
+)
+from protocol.fields import BadValue
+from tests.firmware.bench import Bench, flask, online_bench
+from tests.firmware.broker import DEVICE
+
+
+def new_dispenser() -> Dispenser:
+    return Dispenser(DEVICE, "secret", "1", lambda _bits: 0)
+
+
+def test_a_job_goes_from_the_offer_to_the_receipt_in_the_order_of_the_design(bench: Bench) -> None:
+    before = len(bench.broker.sent)
+    bench.offer(1, (1, 500), (2, 700))
+    bench.run(lambda: bench.status().receipted_seq == 1)
+    told = [
+        (one.channel, getattr(one.record, "state", getattr(one.record, "job", None)))
+        for one in bench.broker.sent[before:]
+    ]
+    assert told == [
+        ("status", "job-1"),
+        ("accept", "job-1"),
+        ("progress", "dispensing"),
+        ("progress", "done"),
+        ("progress", "dispensing"),
+        ("progress", "done"),
+        ("status", None),
+        ("completion", "done"),
+        ("status", None),
+    ]
+
+
+@pytest.mark.parametrize(("device", "firmware"), [("A", "1"), ("svc_ingest", "1"), ("dev-1", ""), ("dev-1", "a b")])
+def test_names_that_the_protocol_does_not_allow_are_refused_at_once(device: str, firmware: str) -> None:
+    with pytest.raises(BadValue):
+        Dispenser(device, "secret", firmware, lambda _bits: 0)
+
+
+def test_facts_before_the_boot_are_ignored() -> None:
+    assert new_dispenser().step(0, Woke()) == ([], None)
+    assert new_dispenser().step(0, Linked()) == ([], None)
+
+
+def test_the_boot_counter_is_in_flash_before_anything_is_sent() -> None:
+    dispenser = new_dispenser()
+    orders, wake_at_ms = dispenser.step(0, Booted({}, "power_on"))
+    assert [type(order) for order in orders] == [Save]
+    assert wake_at_ms is None
+    orders, _wake = dispenser.step(60_000, Woke())
+    assert orders == []
+    orders, _wake = dispenser.step(60_000, Saved("state.a", True))
+    assert orders == [Connect()]
+
+
+def test_a_dispenser_with_a_broken_flash_comes_online_and_says_so() -> None:
+    bench = Bench()
+    bench.configure(flask(1))
+    bench.save_ok = lambda _slot: False
+    bench.boot()
+    bench.online()
+    assert bench.status().fault == "flash_full"
+    bench.offer(1, (1, 300))
+    bench.run(lambda: len(bench.sent("accept")) == 1)
+    assert bench.openings == []
+
+
+def test_a_dispenser_on_a_broken_flash_outlives_its_own_older_last_will() -> None:
+    bench = online_bench()
+    bench.save_ok = lambda _slot: False
+    for _ in range(3):
+        bench.cut_power()
+        bench.boot()
+        bench.online()
+        bench.run(limit_ms=10_000)
+    retained = bench.broker.retained["pitada/v1/bench-1/status"]
+    assert b'"online":true' in retained
+
+
+def test_a_stream_that_nobody_waits_for_is_closed() -> None:
+    dispenser = new_dispenser()
+    dispenser.step(0, Booted({}, "power_on"))
+    orders, _wake = dispenser.step(0, Linked())
+    assert orders == [Disconnect()]
+
+
+def test_no_connect_begins_while_a_flask_is_open_and_no_flask_opens_while_one_is_under_way(bench: Bench) -> None:
+    bench.offer(1, (1, 5000), (2, 300))
+    bench.run(lambda: len(bench.openings) == 1)
+    bench.drop_link()
+    bench.network = False
+    connects = len(bench.ordered(Connect))
+    bench.run(limit_ms=4900)
+    assert len(bench.ordered(Connect)) == connects
+    bench.run(lambda: len(bench.openings) == 2)
+    kinds = [type(one) for one in bench.orders if isinstance(one, (Connect, OpenFlask))]
+    assert kinds[-2:] == [Connect, OpenFlask]
+    bench.network = True
+    bench.run(lambda: bench.status().receipted_seq == 1)
+
+
+def test_a_receipt_that_comes_while_a_flask_is_open_is_saved_after_it_closed(bench: Bench) -> None:
+    bench.receipts = False
+    bench.offer(1, (1, 10))
+    bench.run(lambda: bench.completion(1) is not None)
+    bench.offer(2, (1, 5000))
+    bench.run(lambda: len(bench.openings) == 2)
+    bench.receipt(1)
+    saves = len(bench.ordered(Save))
+    acknowledged = len(bench.broker.acknowledged)
+    bench.run(limit_ms=4900)
+    assert len(bench.ordered(Save)) == saves
+    assert len(bench.broker.acknowledged) == acknowledged
+    bench.run(lambda: bench.status().receipted_seq == 1)
+    assert len(bench.broker.acknowledged) == acknowledged + 1
+
+
+def test_a_dispenser_takes_less_than_30_kilobytes() -> None:
+    bench = online_bench()
+    for seq in range(1, 10):
+        bench.offer(seq, (1, 10), (2, 10), (3, 10))
+        bench.run(lambda wanted=seq: bench.status().receipted_seq == wanted)  # type: ignore[misc]  # binds now
+    bench.offer(10, (1, 5000), (2, 10), (3, 10))
+    bench.run(lambda: len(bench.openings) == 28)
+    assert bench.dispenser is not None
+    assert deep_size(bench.dispenser, set()) < 30_000
+
+
+def deep_size(thing: object, seen: set[int]) -> int:
+    """Bytes of an object and all that only it reaches: not classes, functions or what the tests lent it."""
+    if id(thing) in seen or isinstance(thing, type) or callable(thing):
+        return 0
+    seen.add(id(thing))
+    size = sys.getsizeof(thing)
+    if isinstance(thing, dict):
+        return size + sum(deep_size(key, seen) + deep_size(value, seen) for key, value in thing.items())
+    if isinstance(thing, (list, tuple, set, frozenset)):
+        return size + sum(deep_size(one, seen) for one in thing)
+    slots = [name for kind in type(thing).__mro__ for name in getattr(kind, "__slots__", ())]
+    size += sum(deep_size(getattr(thing, name), seen) for name in slots if hasattr(thing, name))
+    return size + (deep_size(thing.__dict__, seen) if hasattr(thing, "__dict__") else 0)
