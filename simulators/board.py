@@ -89,13 +89,10 @@ class Board:
         self.wifi = Wifi(network, self)
         self.core: Core | None = None
         self._life = 0
-        self._booted_at = 0.0
-        self._latest_ms = 0
         self._facts: list[ports.Port] = []
         self._stepping = False
         self._wake: asyncio.TimerHandle | None = None
         self._wake_at_ms: int | None = None
-        self._saved_until = 0.0
 
     def boot(self, reset_cause: str = "power_on") -> None:
         """Power on: a new core starts from what is in flash."""
