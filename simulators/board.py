@@ -45,11 +45,13 @@ class Hardware(NamedTuple):
 
 
 class Board:
-    """One dispenser. `make_core` is called at every boot; `tell` hears events, `witness` every opening."""
+    """One dispenser. `make_core` is called at every boot; `tell` hears events, `witness` every opening.
+
+    `core` is None while power is off.
+    """
 
     __slots__ = (
         "_booted_at",
-        "_core",
         "_facts",
         "_latest_ms",
         "_life",
@@ -62,6 +64,7 @@ class Board:
         "_wake",
         "_wake_at_ms",
         "_witness",
+        "core",
         "device",
         "hardware",
         "wifi",
@@ -84,28 +87,20 @@ class Board:
         self._witness = witness
         self._servos = Servos(device, hardware.flasks, self._feed, self._saw)
         self.wifi = Wifi(network, self)
-        self._core: Core | None = None
+        self.core: Core | None = None
         self._life = 0
-        self._booted_at = 0.0
-        self._latest_ms = 0
         self._facts: list[ports.Port] = []
         self._stepping = False
         self._wake: asyncio.TimerHandle | None = None
         self._wake_at_ms: int | None = None
-        self._saved_until = 0.0
-
-    @property
-    def core(self) -> Core | None:
-        """The running core; None while power is off."""
-        return self._core
 
     def boot(self, reset_cause: str = "power_on") -> None:
         """Power on: a new core starts from what is in flash."""
-        if self._core is not None:
+        if self.core is not None:
             return
         self._life += 1
         try:
-            self._core = self._make_core()
+            self.core = self._make_core()
         except Exception as error:  # as in _feed
             self._halt(error)
             return
@@ -121,6 +116,10 @@ class Board:
         """
         self._power_off("power was cut")
         self._later(off_ms, self.boot)
+
+    def press_stop(self) -> None:
+        """Someone presses the button on the dispenser."""
+        self._feed(ports.StopPressed())
 
     async def stop(self) -> None:
         """Power off for good; returns when every socket is closed."""
@@ -146,15 +145,15 @@ class Board:
 
     def _feed(self, fact: ports.Port) -> None:
         """Give a fact to the core, after those that wait, and carry out what it orders."""
-        if self._core is None:
+        if self.core is None:
             return
         self._facts.append(fact)
         if self._stepping:
             return
         self._stepping = True
         try:
-            while self._facts and self._core is not None:
-                self._step(self._core, self._facts.pop(0))
+            while self._facts and self.core is not None:
+                self._step(self.core, self._facts.pop(0))
         except Exception as error:  # whatever it is, a core that raises has a bug: halt and show it
             self._halt(error)
         finally:
@@ -164,7 +163,7 @@ class Board:
     def _step(self, core: Core, fact: ports.Port) -> None:
         orders, self._wake_at_ms = core.step(self._now_ms(), fact)
         for order in orders:
-            if self._core is not core:
+            if self.core is not core:
                 return  # power went while an order was carried out
             _CARRY_OUT[type(order)](self, order)
 
@@ -173,7 +172,7 @@ class Board:
         if self._wake is not None:
             self._wake.cancel()
             self._wake = None
-        if self._core is not None and self._wake_at_ms is not None:
+        if self.core is not None and self._wake_at_ms is not None:
             at = self._booted_at + self._wake_at_ms / 1000
             self._wake = self._loop.call_at(at, self._woke, self._wake_at_ms)
 
@@ -191,7 +190,7 @@ class Board:
 
     def _power_off(self, reason: str) -> None:
         was_online = self.wifi.online
-        self._core = None
+        self.core = None
         self._life += 1
         self._facts.clear()
         self._servos.power_off()

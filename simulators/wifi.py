@@ -68,6 +68,11 @@ class Wifi:
         self._down_until = 0.0
         self.online = False
 
+    @property
+    def sockets(self) -> int:
+        """Open sockets, those of silent streams included."""
+        return len(self._streams)
+
     def connect(self) -> None:
         """Open a stream; `linked` or `lost` follows."""
         self.disconnect()

@@ -118,6 +118,7 @@ class Bench:
         self.flask = Flask(FlaskSpec(1, 1_000_000, 1000))
         self.cores: list[Script] = []
         self.board: Board | None = None
+        self.on_event: Callable[[Event], None] = lambda _event: None
 
     def power_on(self, react: Reaction, plan: FaultPlan | None = None, wake_at_ms: int | None = None) -> Board:
         """`react` and `wake_at_ms` serve every boot; only the first fact of each asks to be woken."""
@@ -143,6 +144,7 @@ class Bench:
 
     def _tell(self, event: Event) -> None:
         self.events.append(event)
+        self.on_event(event)
         self.signal.happened()
 
 

@@ -1,6 +1,8 @@
 """The adapter: facts in, orders carried out, and what a power cut takes away."""
 
 import asyncio
+import random
+import selectors
 from collections.abc import Sequence
 
 import pytest
@@ -24,9 +26,12 @@ from firmware.core.ports import (
     Send,
     Woke,
 )
-from simulators.events import BOOTED, CRASHED, FAULT, OFFLINE, ONLINE, POWERED_OFF, SAID
-from simulators.faults import DELAY, DUPLICATE, HALF_OPEN, JAM, POWER_CUT, WIFI_DROP, Fault, FixedFaults
+from simulators.board import Board, Hardware
+from simulators.events import BOOTED, CRASHED, FAULT, OFFLINE, ONLINE, POWERED_OFF, SAID, Event
+from simulators.faults import DELAY, DUPLICATE, HALF_OPEN, JAM, POWER_CUT, WIFI_DROP, Fault, FixedFaults, Strikes
+from simulators.flash import Flash
 from simulators.truth import JAMMED, POWER_LOST
+from simulators.wifi import Network
 from tests.simulators.conftest import CONNACK, Bench, Reaction
 
 PUBLISH = b"\x32\x07\x00\x03a/b\x00\x01"
@@ -102,6 +107,71 @@ async def test_power_cut_during_a_save_leaves_the_old_content_and_a_new_core_fin
     await bench.until(lambda: len(bench.cores) == 2)
     assert bench.core.facts == [Booted({"a": b"old"}, "power_on")]
     assert bench.cores[0].kinds() == [Booted]
+
+
+async def test_a_save_that_power_interrupted_is_not_finished_by_the_next_boot(bench: Bench) -> None:
+    bench.flash.save("a", b"old")
+    bench.flash.save_ms = 30
+    board = bench.power_on(lambda _fact: [Save("a", b"new")] if len(bench.cores) == 1 else [], wake_at_ms=60)
+    board.power_cut(off_ms=1)
+    await bench.until(lambda: bench.core.heard(Woke()))
+    assert len(bench.cores) == 2
+    assert bench.flash.read() == {"a": b"old"}
+
+
+async def test_a_power_cut_between_two_orders_forgets_the_rest_and_what_waited_to_be_told(bench: Bench) -> None:
+    boot: list[Port] = [Save("a", b"1"), Say("info", "lights out"), Save("b", b"2")]
+    boards: list[Board] = []
+
+    def cut(event: Event) -> None:
+        if event.kind == SAID:
+            boards[0].power_cut(off_ms=0)
+
+    bench.on_event = cut
+    board = bench.power_on(lambda fact: boot if len(bench.cores) == 1 and isinstance(fact, Linked) else [Connect()])
+    boards.append(board)
+    await bench.until(lambda: len(bench.cores) == 2)
+    assert bench.cores[0].kinds() == [Booted, Linked]
+    assert bench.core.facts[0] == Booted({"a": b"1"}, "power_on")
+    assert bench.flash.read() == {"a": b"1"}
+
+
+class VirtualClock(selectors.DefaultSelector):
+    """Where a loop would wait, time passes at once."""
+
+    now_s = 0.1
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self.now_s += timeout or 0
+        return super().select(0)
+
+
+def test_the_core_is_never_woken_a_rounding_too_early() -> None:
+    clock = VirtualClock()
+    loop = asyncio.SelectorEventLoop(clock)
+    loop.time = lambda: clock.now_s  # type: ignore[method-assign]  # how asyncio's clock is replaced
+    woken: list[tuple[int, int]] = []
+
+    class Waker:
+        def __init__(self) -> None:
+            self.due_ms = 0
+
+        def step(self, now_ms: int, fact: Port) -> tuple[list[Port], int | None]:
+            woken.append((self.due_ms, now_ms))
+            self.due_ms += 1 + self.due_ms % 7
+            return [], self.due_ms if self.due_ms < 2000 else None
+
+    async def run() -> None:
+        hardware = Hardware({}, Flash(), Strikes(FixedFaults()), random.Random(1))
+        board = Board("disp-1", Waker, hardware, Network("127.0.0.1", 1), lambda _event: None, lambda _opening: None)
+        board.boot()
+        await asyncio.sleep(2)  # virtual
+        await board.stop()
+
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(run())
+    assert len(woken) > 400
+    assert [now_ms - due_ms for due_ms, now_ms in woken if now_ms != due_ms] == []
 
 
 async def test_the_clock_of_a_boot_starts_at_zero(bench: Bench) -> None:

@@ -81,6 +81,37 @@ async def test_a_job_runs_to_its_end_without_wifi_and_is_reported_after_that(mos
         assert_true(fleet, desk)
 
 
+async def test_the_button_stops_the_flask_and_what_left_until_then_is_known(mosquitto: int) -> None:
+    specs = [spec("stop-1")]
+    async with desk_at(mosquitto, specs) as desk, Fleet(specs, "127.0.0.1", mosquitto) as fleet:
+        job = desk.place("stop-1", (1, SMALL_MG), (2, 1_000_000), (1, SMALL_MG))
+        await desk.until(lambda: fleet.openings == 1)
+        board = fleet.boards["stop-1"]
+        await fleet.wait_until(lambda: board.hardware.flasks[2].is_open, within_s=10)
+        board.press_stop()
+        await desk.all_done()
+        done = desk.completions[job]
+        assert states(done) == ["done", "failed", "skipped"]
+        assert done.items[1].error == "cancelled"
+        assert done.items[1].dispensed_mg == fleet.left_mg("stop-1", 2) < 1_000_000
+        assert_true(fleet, desk)
+
+
+async def test_a_full_flash_refuses_jobs_and_takes_them_again_when_there_is_room(mosquitto: int) -> None:
+    specs = [spec("full-1")]
+    async with desk_at(mosquitto, specs) as desk, Fleet(specs, "127.0.0.1", mosquitto) as fleet:
+        await desk.until(lambda: "full-1" in desk.status and desk.status["full-1"].config_version == 1)
+        flash = fleet.boards["full-1"].hardware.flash
+        flash.full = True
+        job = desk.place("full-1", (1, SMALL_MG))
+        await desk.until(lambda: desk.status["full-1"].fault == "flash_full")
+        assert fleet.openings == 0
+        flash.full = False
+        await desk.all_done()
+        assert states(desk.completions[job]) == ["done"]
+        assert_true(fleet, desk)
+
+
 async def test_publishes_that_come_twice_change_nothing(mosquitto: int) -> None:
     specs = [spec("twice-1")]
     plan = FixedFaults(publishes={number: Fault(DUPLICATE) for number in range(1, 100)})

@@ -3,6 +3,7 @@
 import pytest
 
 from firmware.core import slots
+from protocol import codec
 from simulators.truth import (
     CLOSED,
     JAMMED,
@@ -99,7 +100,7 @@ def state(generation: int, item_state: str) -> bytes:
         seq=4,
         items=(before, item),
     )
-    return slots.write_state(stored)
+    return slots.seal(codec.encode(stored))
 
 
 def test_the_purpose_of_an_opening_is_the_item_that_the_newest_state_says_is_dispensing() -> None:
