@@ -8,10 +8,9 @@ from starlette.testclient import TestClient
 
 from dashboard.ledger_reads import LedgerReads
 from dashboard.live import LiveFeed
-from services.devices import FlaskSetup
 from services.ledger.database import Database
 from tests.dashboard.bench import Clock, MemoryLedger, dispenser_view, job_view
-from tests.dashboard.house import House, house_in
+from tests.dashboard.house import House, furnish, house_in
 
 
 @pytest.fixture
@@ -42,18 +41,21 @@ def empty_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def furnished(tmp_path_factory: pytest.TempPathFactory, empty_ledger: Path) -> House:
+    """A house with two dispensers, closed: its ledger and what its dispensers know are there to be copied."""
+    directory = tmp_path_factory.mktemp("furnished")
+    made = house_in(directory, empty_ledger)
+    furnish(made)
+    made.database.close()
+    return made
+
+
 @pytest.fixture
-def house(tmp_path: Path, empty_ledger: Path) -> Iterator[House]:
+def house(tmp_path: Path, furnished: House) -> Iterator[House]:
     """A house with two dispensers: line-1 with salt, pepper and paprika, line-2 with sugar."""
-    made = house_in(tmp_path, empty_ledger)
-    made.claim(
-        "line-1",
-        FlaskSetup(flask=1, ingredient="Sea salt", capacity_mg=200_000, stock_mg=100_000),
-        FlaskSetup(flask=2, ingredient="Black pepper", capacity_mg=100_000, stock_mg=50_000),
-        FlaskSetup(flask=3, ingredient="Smoked paprika", capacity_mg=100_000, stock_mg=2_000),
-        name="Line 1",
-    )
-    made.claim("line-2", FlaskSetup(flask=1, ingredient="Sugar", capacity_mg=500_000, stock_mg=400_000), name="Line 2")
+    made = house_in(tmp_path, furnished.ledger)
+    made.at_ms, made.versions = furnished.at_ms, dict(furnished.versions)
     yield made
     made.database.close()
 

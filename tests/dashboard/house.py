@@ -18,6 +18,7 @@ from dashboard.live import LiveFeed
 from dashboard.security import SESSION_COOKIE
 from protocol import topics
 from protocol.codec import encode
+from protocol.fields import from_values
 from protocol.messages import (
     CancelJob,
     ConfigureDispenser,
@@ -46,6 +47,7 @@ class House:
     """The ledger, the feed and the app, with a clock and ids that tests can foresee."""
 
     database: Database
+    ledger: Path
     at_ms: int = START_MS
     ids: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
     versions: dict[str, int] = field(default_factory=dict)
@@ -66,7 +68,7 @@ class House:
 
     def claim(self, device: str, *flasks: devices.FlaskSetup, name: str | None = None) -> None:
         """A dispenser that is claimed, online and configured."""
-        devices.claim(self.database, device, name=name or device.title(), flasks=flasks, now_ms=self.at_ms, by="ana")
+        devices.claim(self.database, device, name=name or device.title(), flasks=flasks, now_ms=self.now_ms(), by="ana")
         self.say(self.status(device))
         for due in self.dispatch():
             if isinstance(due, ConfigureDispenser):
@@ -79,13 +81,13 @@ class House:
             "reset_cause": "power_on", "config_version": self.versions.get(device, 0), "job": None,
             "last_seq": self.seqs.get(device, 0), "receipted_seq": 0, "fault": None,
         }  # fmt: skip  # one line a field would hide the few that matter
-        return topics.STATUS.topic(device), encode(StatusReported(**{**known, **values}))
+        return topics.STATUS.topic(device), encode(from_values(StatusReported, {**known, **values}))
 
     def dispatch(self) -> list[object]:
         """What dispatch sends now."""
         self.at_ms += 10
         with self.database.write() as tx:
-            due = outbox.due(tx, self.at_ms)
+            due = outbox.due(tx, self.now_ms())
         for entry in due:
             self._show(entry.channel.topic(entry.device), encode(entry.message))
         return [entry.message for entry in due]
@@ -139,7 +141,7 @@ class House:
         for topic, payload in messages:
             self._show(topic, payload)
         with self.database.write() as tx:
-            settled = settle.settle(tx, [settle.Incoming(topic, payload) for topic, payload in messages], self.at_ms)
+            settled = settle.settle(tx, [settle.Incoming(topic, payload) for topic, payload in messages], self.now_ms())
         for device, receipt in settled.receipts:
             self._show(topics.RECEIPT.topic(device), encode(receipt))
         for device, flask, stock in settled.stock:
@@ -159,12 +161,12 @@ class House:
 
     def link(self) -> str:
         """The path of a fresh sign-in link."""
-        token = people.new_sign_in_link_token(self.database, self.at_ms, LINK_MS)
+        token = people.new_sign_in_link_token(self.database, self.now_ms(), LINK_MS)
         return f"/sign-in/{token}"
 
     def session(self) -> str:
         """The cookie of somebody who signed in."""
-        session = people.redeem(self.database, self.link().rsplit("/", 1)[1], self.at_ms)
+        session = people.redeem(self.database, self.link().rsplit("/", 1)[1], self.now_ms())
         assert session is not None
         return session
 
@@ -176,10 +178,24 @@ class House:
         )
 
 
-def house_in(directory: Path, empty_ledger: Path) -> House:
-    """A house with an SQLite ledger in `directory`: a copy of the empty one."""
-    shutil.copy(empty_ledger, directory / "pitada.db")
-    return House(Database(f"sqlite:///{directory / 'pitada.db'}"))
+def furnish(house: House) -> None:
+    """Two dispensers: line-1 with salt, pepper and a little paprika, line-2 with sugar."""
+    house.claim(
+        "line-1",
+        devices.FlaskSetup(flask=1, ingredient="Sea salt", capacity_mg=200_000, stock_mg=100_000, flow_mg_per_s=2_000),
+        devices.FlaskSetup(flask=2, ingredient="Black pepper", capacity_mg=99_000, stock_mg=50_000, flow_mg_per_s=900),
+        devices.FlaskSetup(flask=3, ingredient="Smoked paprika", capacity_mg=99_000, stock_mg=2_000, flow_mg_per_s=900),
+        name="Line 1",
+    )
+    sugar = devices.FlaskSetup(flask=1, ingredient="Sugar", capacity_mg=500_000, stock_mg=400_000, flow_mg_per_s=2_000)
+    house.claim("line-2", sugar, name="Line 2")
+
+
+def house_in(directory: Path, template: Path) -> House:
+    """A house with an SQLite ledger in `directory`: a copy of `template`."""
+    ledger = directory / "pitada.db"
+    shutil.copy(template, ledger)
+    return House(Database(f"sqlite:///{ledger}"), ledger)
 
 
 def _amount(state: str, target_mg: int) -> tuple[int | None, int | None]:

@@ -1,0 +1,71 @@
+"""A site and a browser: Chromium from the system, never one of playwright's own."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from services.ledger.database import Database
+from tests.dashboard.house import furnish
+from tests.e2e.site import Site, WallClockHouse
+
+CHROMIUM = "/usr/bin/chromium"
+ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+
+NewContext = Callable[..., BrowserContext]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """A running site with line-1 and line-2, see `furnish`."""
+    ledger = tmp_path / "pitada.db"
+    database = Database(f"sqlite:///{ledger}")
+    database.migrate()
+    house = WallClockHouse(database, ledger)
+    furnish(house)
+    site = Site(house)
+    site.start()
+    yield site
+    site.stop()
+    database.close()
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    """What browsers complained about. Empty at the end, unless the test clears it."""
+    return []
+
+
+@pytest.fixture
+def new_context(browser: Browser, site: Site, complaints: list[str]) -> Iterator[NewContext]:
+    """Makes signed-in browser contexts that may not complain."""
+    made: list[BrowserContext] = []
+
+    def make(**options: object) -> BrowserContext:
+        context = browser.new_context(**{"locale": "en-GB", "viewport": {"width": 1280, "height": 800}, **options})  # type: ignore[arg-type]  # playwright's own keywords
+        context.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
+        context.on("weberror", lambda error: complaints.append(str(error.error)))
+        context.set_default_timeout(8_000)
+        site.sign_in(context)
+        made.append(context)
+        return context
+
+    yield make
+    for context in made:
+        context.close()
+    assert not complaints
+
+
+@pytest.fixture
+def page(new_context: NewContext) -> Page:
+    """A page of somebody who signed in."""
+    return new_context().new_page()
