@@ -71,7 +71,7 @@ def _progress(jobs: int | None) -> Iterator[Callable[[int, int], None]]:
 
 def _show(summary: Summary, as_json: bool) -> None:
     if as_json:
-        print_json(asdict(summary))
+        print_json(summary)
         return
     rows = [(name.replace("_", " "), _words(value)) for name, value in asdict(summary).items() if name != "problems"]
     print_table("The demo", ("", ""), rows, "")

@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict, is_dataclass
 
 import structlog
 from pydantic import BaseModel
@@ -77,4 +78,6 @@ def state(name: str) -> Text:
 def _plain(value: object) -> object:
     if isinstance(value, BaseModel):
         return value.model_dump()
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
     raise TypeError(f"{type(value).__name__} has no JSON form")

@@ -1,8 +1,10 @@
 """Every message of a recorded run, in random order and up to three times each, gives the same database."""
 
 import asyncio
+import contextlib
 import random
 import secrets
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -54,13 +56,9 @@ def decided(database: Database) -> dict[str, list[Any]]:
 
 
 def copy(source: Path, target: Path) -> Database:
-    """A copy of an SQLite ledger that nobody writes now."""
-    database = Database(f"sqlite:///{source}")
-    try:
-        with database.engine.connect() as connection:
-            connection.exec_driver_sql("VACUUM INTO ?", (str(target),))
-    finally:
-        database.close()
+    """A copy of an SQLite ledger as it is now, even while somebody writes it."""
+    with contextlib.closing(sqlite3.connect(source)) as old, contextlib.closing(sqlite3.connect(target)) as new:
+        old.backup(new)
     return Database(f"sqlite:///{target}")
 
 

@@ -181,7 +181,7 @@ async def test_the_broker_closing_a_half_open_stream_is_not_heard(peer: Peer) ->
     wifi.half_open()
     peer.streams[0].close()
     async with asyncio.timeout(DEADLINE_S):
-        while wifi.sockets:  # noqa: ASYNC110  # nobody is told, which is what this shows, so there is nothing to wait on
+        while wifi.sockets:  # nobody is told, which is what this shows, so there is nothing to wait on
             await asyncio.sleep(0)
     assert ear.heard == ["linked", "signed_in"]
 
