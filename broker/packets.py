@@ -1,0 +1,291 @@
+"""MQTT 3.1.1 packets as a broker reads and writes them. No I/O.
+
+CONNECT, SUBSCRIBE and UNSUBSCRIBE go through amqtt's codec; PUBLISH, which is nearly all of the traffic, is a few lines
+of our own (`docs/decisions/0002-embedded-broker.md` has the measurement).
+"""
+
+from collections.abc import Coroutine, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from amqtt.adapters import BufferReader
+from amqtt.errors import AMQTTError, CodecError, MQTTError, NoDataError
+from amqtt.mqtt.connect import ConnectPacket
+from amqtt.mqtt.packet import MQTTFixedHeader
+from amqtt.mqtt.subscribe import SubscribePacket
+from amqtt.mqtt.unsubscribe import UnsubscribePacket
+
+# First byte of each packet a client may send (type and the flags the standard fixes); PUBLISH has flags of its own.
+CONNECT = 0x10
+PUBLISH_TYPE = 0x30
+PUBACK = 0x40
+SUBSCRIBE = 0x82
+UNSUBSCRIBE = 0xA2
+PINGREQ = 0xC0
+DISCONNECT = 0xE0
+
+PINGRESP = b"\xd0\x00"
+
+# Codes of a CONNACK.
+ACCEPTED = 0
+BAD_PROTOCOL = 1
+BAD_CLIENT_ID = 2
+BAD_CREDENTIALS = 4
+NOT_AUTHORISED = 5
+
+# Code of a refused filter in a SUBACK.
+REFUSED = 0x80
+
+# The deepest topic of the protocol has six levels; a filter with thousands would only be there to cost time.
+MAX_LEVELS = 16
+
+
+class Malformed(Exception):
+    """The client sent something that is not MQTT 3.1.1, or that this broker does not serve. Its connection ends."""
+
+
+class TooLarge(Malformed):
+    """A header announced a packet over the limit. Nothing of it was kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Will:
+    """What to publish when a connection ends without a DISCONNECT."""
+
+    topic: str
+    payload: bytes
+    qos: int
+    retain: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """A CONNECT. `user` is None when the packet names nobody."""
+
+    client_id: str
+    clean: bool
+    keepalive_s: int
+    user: str | None
+    password: bytes
+    will: Will | None
+
+
+class WrongVersion(Malformed):
+    """A CONNECT of another protocol version; the standard wants it answered with code 1."""
+
+
+class Framer:
+    """Cuts a byte stream into packets, however it was split on the way."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._rest = b""
+
+    @property
+    def may_be_connect(self) -> bool:
+        """Whether the packet that is incomplete, if there is one, can become a CONNECT."""
+        return not self._rest or self._rest[0] == CONNECT
+
+    def feed(self, data: bytes) -> Iterator[tuple[int, bytes]]:
+        """(first byte, everything after the length) of each packet that `data` completes.
+
+        Raises `TooLarge` as soon as a header announces more than the limit, before the packet is buffered.
+        """
+        if self._rest:
+            data = self._rest + data
+        end = len(data)
+        at = 0
+        while end - at >= 2:
+            length = data[at + 1]
+            start = at + 2
+            if length & 0x80:
+                long_length = _long_length(data, at + 1, end)
+                if long_length is None:
+                    break
+                length, start = long_length
+            if start - at + length > self._max_bytes:
+                self._rest = b""
+                raise TooLarge(f"a packet of {length} bytes was announced, the limit is {self._max_bytes}")
+            if start + length > end:
+                break
+            yield data[at], data[start : start + length]
+            at = start + length
+        self._rest = data[at:]
+
+
+def _long_length(data: bytes, at: int, end: int) -> tuple[int, int] | None:
+    """(remaining length, where the body starts) of a length in several bytes; None while it is incomplete."""
+    length = 0
+    for position in range(4):
+        if at + position >= end:
+            return None
+        byte = data[at + position]
+        length |= (byte & 0x7F) << (7 * position)
+        if byte < 0x80:
+            return length, at + position + 1
+    raise Malformed("the length of a packet has more than four bytes")
+
+
+def parse_publish(first: int, body: bytes) -> tuple[str, bytes, int, bool, int]:
+    """(topic, payload, QoS, retain, packet id or 0) of a PUBLISH."""
+    qos = (first >> 1) & 3
+    if qos > 1:
+        raise Malformed("QoS 2 is not served, use QoS 1" if qos == 2 else "a PUBLISH has QoS 3")
+    if qos == 0 and first & 0x08:
+        raise Malformed("a PUBLISH with QoS 0 is marked as a repeat")
+    at = 2 + int.from_bytes(body[:2], "big")
+    payload_at = at + 2 * qos
+    if len(body) < payload_at or at == 2:
+        raise Malformed("a PUBLISH is shorter than it says, or has no topic")
+    topic = text(body[2:at])
+    if "+" in topic or "#" in topic:
+        raise Malformed("the topic of a PUBLISH has a wildcard")
+    packet_id = 0
+    if qos:
+        packet_id = int.from_bytes(body[at:payload_at], "big")
+        if not packet_id:
+            raise Malformed("a PUBLISH with QoS 1 has packet id 0")
+    return topic, body[payload_at:], qos, bool(first & 1), packet_id
+
+
+def parse_connect(body: bytes) -> Connect:
+    """The CONNECT in `body`. Raises `WrongVersion` for anything but MQTT 3.1.1."""
+    if body[:6] != b"\x00\x04MQTT" or body[6:7] != b"\x04":
+        if body[:6] in (b"\x00\x04MQTT", b"\x00\x06MQIs"):
+            raise WrongVersion("only MQTT 3.1.1 is served")
+        raise Malformed("a CONNECT does not name the protocol MQTT")
+    packet = _decode(ConnectPacket, CONNECT, body)
+    header, payload = packet.variable_header, packet.payload
+    if header.reserved_flag or (header.password_flag and not header.username_flag):
+        raise Malformed("a CONNECT has flags that do not go together")
+    if not header.will_flag and (header.will_qos or header.will_retain_flag):
+        raise Malformed("a CONNECT has will flags but no will")
+    will = None
+    if header.will_flag:
+        if header.will_qos > 1:
+            raise Malformed("a will has QoS 2 or 3, use QoS 1")
+        topic = payload.will_topic
+        if not topic or "+" in topic or "#" in topic or "\0" in topic:
+            raise Malformed("the topic of a will is empty or has a wildcard")
+        will = Will(topic, bytes(payload.will_message), header.will_qos, header.will_retain_flag)
+    return Connect(
+        client_id=payload.client_id,
+        clean=header.clean_session_flag,
+        keepalive_s=header.keep_alive,
+        user=payload.username if header.username_flag else None,
+        password=payload.password.encode() if header.password_flag else b"",
+        will=will,
+    )
+
+
+def parse_subscribe(body: bytes) -> tuple[int, list[tuple[str, int]]]:
+    """(packet id, [(filter, QoS asked for)]) of a SUBSCRIBE."""
+    packet = _decode(SubscribePacket, SUBSCRIBE, body)
+    for wanted, qos in packet.payload.topics:
+        if qos > 2:
+            raise Malformed("a SUBSCRIBE asks for a QoS over 2")
+        _check_filter(wanted)
+    return _numbered(packet), list(packet.payload.topics)
+
+
+def parse_unsubscribe(body: bytes) -> tuple[int, list[str]]:
+    """(packet id, filters) of an UNSUBSCRIBE."""
+    packet = _decode(UnsubscribePacket, UNSUBSCRIBE, body)
+    for unwanted in packet.payload.topics:
+        _check_filter(unwanted)
+    return _numbered(packet), list(packet.payload.topics)
+
+
+def parse_puback(body: bytes) -> int:
+    """The packet id that a PUBACK acknowledges."""
+    if len(body) != 2:
+        raise Malformed("a PUBACK is not two bytes long")
+    return int.from_bytes(body, "big")
+
+
+def connack(code: int, session_present: bool = False) -> bytes:
+    """A CONNACK."""
+    return bytes((0x20, 2, session_present, code))
+
+
+def puback(packet_id: int) -> bytes:
+    """A PUBACK."""
+    return b"\x40\x02" + packet_id.to_bytes(2, "big")
+
+
+def suback(packet_id: int, codes: list[int]) -> bytes:
+    """A SUBACK: for each filter the QoS it got, or `REFUSED`."""
+    return b"\x90" + length_bytes(2 + len(codes)) + packet_id.to_bytes(2, "big") + bytes(codes)
+
+
+def unsuback(packet_id: int) -> bytes:
+    """An UNSUBACK."""
+    return b"\xb0\x02" + packet_id.to_bytes(2, "big")
+
+
+def length_bytes(length: int) -> bytes:
+    """A packet's remaining length as it is written."""
+    if length < 128:
+        return bytes((length,))
+    out = bytearray()
+    while length >= 128:
+        out.append(length & 0x7F | 0x80)
+        length >>= 7
+    out.append(length)
+    return bytes(out)
+
+
+def text(raw: bytes) -> str:
+    """An MQTT string: UTF-8 without U+0000."""
+    try:
+        value = raw.decode()
+    except UnicodeDecodeError as error:
+        raise Malformed("a string is not UTF-8") from error
+    if "\0" in value:
+        raise Malformed("a string has U+0000 in it")
+    return value
+
+
+def _check_filter(filter: str) -> None:
+    if not filter or "\0" in filter:
+        raise Malformed("a filter is empty or has U+0000 in it")
+    levels = filter.split("/")
+    for position, level in enumerate(levels):
+        if ("#" in level and (level != "#" or position != len(levels) - 1)) or ("+" in level and level != "+"):
+            raise Malformed("a filter has a wildcard where it may not be")
+
+
+def _numbered(packet: Any) -> int:
+    packet_id: int = packet.variable_header.packet_id
+    if not packet_id or not packet.payload.topics:
+        raise Malformed("a SUBSCRIBE or UNSUBSCRIBE has packet id 0 or no filter")
+    return packet_id
+
+
+def _decode(kind: Any, first: int, body: bytes) -> Any:
+    """`body` through amqtt's codec, strictly.
+
+    The codec forgives: it takes what it finds of a packet that is too short or too long, and shows bytes that are not
+    UTF-8 as if they were text. Written again, such a packet is not the one that came in, and that is how it is found.
+    """
+    fixed = MQTTFixedHeader(first >> 4, first & 0x0F, len(body))
+    try:
+        packet = _finish(kind.from_stream(BufferReader(body), fixed))
+        if kind is ConnectPacket and packet.payload.client_id_is_random:
+            packet.payload.client_id = ""  # the codec has put a random one there
+        again = packet.to_bytes()
+    except (AMQTTError, CodecError, MQTTError, NoDataError, ValueError) as error:
+        raise Malformed(f"a packet of type {first >> 4} cannot be read: {error}") from error
+    if again[-len(body) :] != body or len(again) != 1 + len(length_bytes(len(body))) + len(body):
+        raise Malformed(f"a packet of type {first >> 4} is not what it says")
+    return packet
+
+
+def _finish(reading: Coroutine[Any, Any, Any]) -> Any:
+    """The result of a coroutine that only reads from memory, so never waits."""
+    try:
+        reading.send(None)
+    except StopIteration as done:
+        return done.value
+    reading.close()
+    raise Malformed("amqtt's codec waited for more than the packet")

@@ -1,0 +1,178 @@
+"""A Mosquitto of one's own: the real binary on a free loopback port, with its files in one directory."""
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from broker import mosquitto
+
+# Debian keeps it where only root's PATH looks.
+_PLACES = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin"])
+
+_START_S = 10.0
+_STOP_S = 10.0
+_POLL_S = 0.01
+
+# A free port may be taken by somebody else before Mosquitto has it; three times in a row is another fault.
+_PORT_ATTEMPTS = 3
+
+
+class MosquittoFailed(Exception):
+    """The Mosquitto binary is missing, or does not start, or does not stop."""
+
+
+def find_binary() -> str:
+    """Where Mosquitto is installed. Raises `MosquittoFailed`, saying what to install."""
+    found = shutil.which("mosquitto", path=_PLACES)
+    if found is None:
+        raise MosquittoFailed(
+            "Mosquitto is not installed. Install it (Debian and Ubuntu: apt install mosquitto; macOS: brew install "
+            "mosquitto), or use the embedded broker."
+        )
+    return found
+
+
+class LocalMosquitto:
+    """`with LocalMosquitto(directory, accounts) as broker:` runs until the block ends; `broker.port` is where.
+
+    `accounts` maps each user name to its `$7$` hash. `port` 0 takes a free one, and keeps it over a restart. What
+    Mosquitto persists stays in `directory`, so a second `start` goes on where the first ended.
+    """
+
+    host = "127.0.0.1"
+
+    def __init__(self, directory: Path, accounts: Mapping[str, str], port: int = 0) -> None:
+        self.port = port
+        self._directory = directory
+        self._accounts = dict(accounts)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log_start = 0  # where the log of this run begins
+
+    @property
+    def log(self) -> Path:
+        """Mosquitto's log."""
+        return self._directory / "mosquitto.log"
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id while it runs."""
+        return self._process.pid if self._process else None
+
+    def start(self) -> None:
+        """Returns when it accepts connections. Raises `MosquittoFailed`."""
+        if self._process is not None:
+            raise MosquittoFailed("This Mosquitto is running already.")
+        binary = find_binary()
+        self._directory.mkdir(parents=True, exist_ok=True)
+        attempts = 1 if self.port else _PORT_ATTEMPTS
+        for attempt in range(attempts):
+            port = self.port or _free_port(self.host)
+            self._write_files(port)
+            self._log_start = self.log.stat().st_size if self.log.exists() else 0
+            with (self._directory / "mosquitto.err").open("wb") as errors:
+                self._process = subprocess.Popen(  # noqa: S603 - the binary found above, with a file of our own
+                    [binary, "-c", str(self._directory / "mosquitto.conf")], stdout=errors, stderr=errors
+                )
+            if self._wait_until_ready(port):
+                self.port = port
+                return
+            if "in use" not in self._last_words() or attempt == attempts - 1:
+                break
+        raise MosquittoFailed(f"Mosquitto did not start on port {port}: {self._last_words()}")
+
+    def stop(self) -> None:
+        """SIGTERM, so it writes its state; raises `MosquittoFailed` when it had to be killed."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """SIGKILL: what was not saved in the last seconds is lost."""
+        self._end(signal.SIGKILL)
+
+    def reload(self, accounts: Mapping[str, str]) -> None:
+        """Use other accounts from now on. Clients that are connected stay so."""
+        self._accounts = dict(accounts)
+        self._write_files(self.port)
+        if self._process is not None:
+            self._process.send_signal(signal.SIGHUP)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _write_files(self, port: int) -> None:
+        # Root's Mosquitto becomes another user, who could neither read these files nor write its state beside them.
+        as_user = pwd.getpwuid(os.getuid()).pw_name if os.getuid() == 0 else None
+        files = {
+            "mosquitto.conf": mosquitto.config(self._directory, host=self.host, port=port, as_user=as_user),
+            "access": mosquitto.access_list(self._accounts),
+            "passwords": mosquitto.passwords(self._accounts),
+        }
+        for name, content in files.items():
+            target = self._directory / name
+            fresh = target.with_suffix(".new")
+            fresh.touch(mode=0o600)
+            fresh.write_text(content)
+            fresh.replace(target)
+
+    def _wait_until_ready(self, port: int) -> bool:
+        process = self._process
+        deadline = time.monotonic() + _START_S
+        while process is not None and time.monotonic() < deadline:
+            if process.poll() is not None:
+                self._process = None
+                return False
+            try:
+                socket.create_connection((self.host, port), timeout=1).close()
+            except OSError:
+                time.sleep(_POLL_S)
+                continue
+            # Somebody else may answer on that port, while ours is about to end because it is taken.
+            if " running" in self._log_of_this_run():
+                return True
+            time.sleep(_POLL_S)
+        self._end(signal.SIGKILL)
+        return False
+
+    def _log_of_this_run(self) -> str:
+        if not self.log.exists():
+            return ""
+        with self.log.open("rb") as log:
+            log.seek(self._log_start)
+            return log.read().decode(errors="replace")
+
+    def _last_words(self) -> str:
+        errors = self._directory / "mosquitto.err"
+        said = self._log_of_this_run() + (errors.read_text(errors="replace") if errors.exists() else "")
+        return "; ".join(said.strip().splitlines()[-3:]) or "it said nothing"
+
+    def _end(self, how: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(how)
+        try:
+            process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise MosquittoFailed(f"Mosquitto did not stop within {_STOP_S:.0f} s and was killed.") from None
+
+
+def _free_port(host: str) -> int:
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+        return port
