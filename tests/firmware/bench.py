@@ -89,7 +89,7 @@ class Bench:
         self._count = 0
         self._stream = False
         self._open: OpenFlask | None = None
-        self._opened_at_ms = 0
+        self._flowing: Opening | None = None
         self._wake_at_ms: int | None = None
 
     # Power.
@@ -107,8 +107,7 @@ class Bench:
 
     def cut_power(self) -> None:
         """What was open has leaked out as far as it did; the broker notices the dead stream."""
-        if self._open is not None:
-            self.openings[-1].open_ms = self.now_ms - self._opened_at_ms
+        self._close_early()
         self._open = None
         self.dispenser = None
         self._queue = []
@@ -260,20 +259,26 @@ class Bench:
         elif isinstance(order, OpenFlask):
             failure = self.fail_flask(order.flask)
             self._open = order
-            self._opened_at_ms = self.now_ms
+            self._flowing = None
             if failure is not None:
                 self.post(failure, 10)
                 return
-            self.openings.append(Opening(order.flask, order.open_ms, self.now_ms))
+            self._flowing = Opening(order.flask, order.open_ms, self.now_ms)
+            self.openings.append(self._flowing)
             self.post(FlaskClosed(order.flask, order.open_ms), order.open_ms)
         elif isinstance(order, CloseFlask):
-            if self._open is not None and self._open.flask == order.flask:
-                self.openings[-1].open_ms = self.now_ms - self._opened_at_ms
-                self.post(FlaskClosed(order.flask, self.openings[-1].open_ms))
+            if self._open is not None and self._open.flask == order.flask and self._flowing is not None:
+                self._close_early()
+                self.post(FlaskClosed(order.flask, self._flowing.open_ms))
         elif isinstance(order, Sample):
             self.post(Sampled(-60, 90_000), 1)
         else:
             assert isinstance(order, Say), order
+
+    def _close_early(self) -> None:
+        """What flows out of an open flask stops now; a jammed one never began."""
+        if self._open is not None and self._flowing is not None:
+            self._flowing.open_ms = self.now_ms - self._flowing.at_ms
 
     def _server(self, message: Sent) -> None:
         """The services: a receipt for each completion."""
