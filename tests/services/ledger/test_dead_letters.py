@@ -42,9 +42,7 @@ CASES: dict[str, tuple[str, bool, Callable[[Any], Incoming]]] = {
 
 
 def whole(floor: Any, job: str, **other: Any) -> Incoming:
-    message: Incoming = floor.completed(
-        job.replace("'", ""), floor.report(0, 1, 100), floor.report(1, 2, 200), **other
-    )
+    message: Incoming = floor.completed(job.replace("'", ""), floor.report(0, 1, 100), floor.report(1, 2, 200), **other)
     return message
 
 

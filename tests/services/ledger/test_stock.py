@@ -12,7 +12,9 @@ TWO = [(1, 100), (2, 200)]
 
 def in_doubt(floor: Any) -> None:
     floor.offer("j", TWO)
-    floor.settle(floor.completed("j", floor.report(0, 1, 100, "in_doubt", error="interrupted"), floor.report(1, 2, 200)))
+    floor.settle(
+        floor.completed("j", floor.report(0, 1, 100, "in_doubt", error="interrupted"), floor.report(1, 2, 200))
+    )
 
 
 def lost(floor: Any) -> None:
@@ -84,7 +86,9 @@ def test_an_item_whose_end_is_known_cannot_be_resolved(floor: Any) -> None:
         stock.resolve(tx, "j", 1, outcome="dispensed", by="ana", now_ms=7)
 
 
-@pytest.mark.parametrize(("outcome", "weighed_mg"), [("weighed", None), ("weighed", 201), ("dispensed", 5), ("eaten", None)])
+@pytest.mark.parametrize(
+    ("outcome", "weighed_mg"), [("weighed", None), ("weighed", 201), ("dispensed", 5), ("eaten", None)]
+)
 def test_a_resolution_that_cannot_be_is_refused(floor: Any, outcome: str, weighed_mg: int | None) -> None:
     in_doubt(floor)
     with pytest.raises(stock.BadAmount):
