@@ -9,11 +9,12 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 import pytest
 
 from firmware.core.ports import Port
-from simulators.board import Board, Hardware
+from simulators.board import Board
 from simulators.events import Event
 from simulators.faults import FaultPlan, FixedFaults, Strikes
 from simulators.flash import Flash
 from simulators.flask import Flask, FlaskSpec
+from simulators.hardware import Hardware
 from simulators.truth import Truth
 from simulators.wifi import Network
 

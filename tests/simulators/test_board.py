@@ -26,10 +26,11 @@ from firmware.core.ports import (
     Send,
     Woke,
 )
-from simulators.board import Board, Hardware
+from simulators.board import Board
 from simulators.events import BOOTED, CRASHED, FAULT, OFFLINE, ONLINE, POWERED_OFF, SAID, Event
 from simulators.faults import DELAY, DUPLICATE, HALF_OPEN, JAM, POWER_CUT, WIFI_DROP, Fault, FixedFaults, Strikes
 from simulators.flash import Flash
+from simulators.hardware import Hardware
 from simulators.truth import JAMMED, POWER_LOST
 from simulators.wifi import Network
 from tests.simulators.conftest import CONNACK, Bench, Reaction
@@ -67,6 +68,13 @@ async def test_a_stream_is_opened_used_and_lost(bench: Bench) -> None:
     await bench.until(lambda: bench.core.heard(LinkLost("the broker closed the stream")))
     assert bench.told(ONLINE) == [""]
     assert bench.told(OFFLINE) == ["the broker closed the stream"]
+
+
+async def test_only_a_session_that_was_can_go_offline(bench: Bench) -> None:
+    bench.peer.network = Network("127.0.0.1", 1)
+    bench.power_on(script({Booted: [Connect()]}))
+    await bench.until(lambda: LinkLost in bench.core.kinds())
+    assert bench.told(OFFLINE) == []
 
 
 async def test_a_disconnect_is_not_answered(bench: Bench) -> None:
