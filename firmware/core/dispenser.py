@@ -278,8 +278,7 @@ class Dispenser:
             wakes.append(self._sample_at_ms)
             if self._journal.history.unreceipted:
                 wakes.append(self._repeat_at_ms)
-        if not self._runner.is_open:
-            for wake in (self._journal.wake_at_ms(), self._runner.wake_at_ms(now_ms)):
-                if wake is not None:
-                    wakes.append(wake)
+        for wake in (self._journal.wake_at_ms(), self._runner.wake_at_ms(now_ms)):
+            if wake is not None:
+                wakes.append(wake)
         return min(wakes) if wakes else None

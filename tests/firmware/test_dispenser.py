@@ -153,3 +153,18 @@ def deep_size(thing: object, seen: set[int]) -> int:
     slots = [name for kind in type(thing).__mro__ for name in getattr(kind, "__slots__", ())]
     size += sum(deep_size(getattr(thing, name), seen) for name in slots if hasattr(thing, name))
     return size + (deep_size(thing.__dict__, seen) if hasattr(thing, "__dict__") else 0)
+
+
+def test_a_write_that_is_to_be_tried_again_waits_for_the_open_flask_without_waking_for_nothing(bench: Bench) -> None:
+    bench.offer(1, (1, 500), (2, 20_000))
+    bench.run(lambda: len(bench.openings) == 1)
+    bench.save_ok = lambda slot: not slot.startswith("done")
+    bench.cancel(7)
+    bench.run(lambda: len(bench.openings) == 2)
+    bench.run(lambda: bench.status().fault == "flash_full")
+    saves = len(bench.ordered(Save))
+    bench.run(limit_ms=15_000)
+    assert len(bench.ordered(Save)) == saves
+    bench.save_ok = lambda _slot: True
+    bench.run(lambda: bench.status().receipted_seq == 7)
+    assert bench.completion(1) is not None

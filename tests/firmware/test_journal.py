@@ -42,6 +42,13 @@ def test_a_new_store_gets_an_epoch_and_the_first_boot() -> None:
     assert not journal.is_clean()
 
 
+def test_a_store_that_cannot_be_read_is_a_new_one_and_says_so() -> None:
+    journal, problems = loaded({"state.a": b"rot", "state.b": b""})
+    assert (journal.boot, journal.last_seq) == (1, 0)
+    assert len(problems) == 1
+    assert "new store" in problems[0]
+
+
 def test_generations_alternate_and_the_newest_is_taken() -> None:
     flash: dict[str, bytes] = {}
     journal, _problems = loaded(flash)
