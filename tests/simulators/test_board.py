@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import selectors
 from collections.abc import Sequence
 
 import pytest
@@ -33,7 +32,7 @@ from simulators.flash import Flash
 from simulators.hardware import Hardware
 from simulators.truth import JAMMED, POWER_LOST
 from simulators.wifi import Network
-from tests.simulators.conftest import CONNACK, Bench, Reaction
+from tests.simulators.conftest import CONNACK, Bench, Reaction, VirtualClock
 
 PUBLISH = b"\x32\x07\x00\x03a/b\x00\x01"
 OPEN = OpenFlask(1, 60, 60_000, 0, 1000, 2000)
@@ -142,16 +141,6 @@ async def test_a_power_cut_between_two_orders_forgets_the_rest_and_what_waited_t
     assert bench.cores[0].kinds() == [Booted, Linked]
     assert bench.core.facts[0] == Booted({"a": b"1"}, "power_on")
     assert bench.flash.read() == {"a": b"1"}
-
-
-class VirtualClock(selectors.DefaultSelector):
-    """Where a loop would wait, time passes at once."""
-
-    now_s = 0.1
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        self.now_s += timeout or 0
-        return super().select(0)
 
 
 def test_the_core_is_never_woken_a_rounding_too_early() -> None:
