@@ -5,23 +5,17 @@ task but the one that opens a stream: a fleet of thousands runs in one process.
 """
 
 import asyncio
-import random
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from firmware.core import ports
 from simulators import faults
 from simulators.events import BOOTED, CLOSED, CRASHED, FAULT, OFFLINE, ONLINE, OPENED, POWERED_OFF, SAID, Event
-from simulators.faults import Fault, Strikes
-from simulators.flash import Flash
-from simulators.flask import Flask
+from simulators.faults import Fault
+from simulators.hardware import Hardware
 from simulators.servos import Servos
 from simulators.truth import Opening, Purpose, purpose_of
 from simulators.wifi import Network, Wifi
-
-# What a sensor reading is drawn from: a usable Wi-Fi signal, and an ESP32's heap with Wi-Fi and TLS up.
-_RSSI_DBM = (-85, -45)
-_FREE_HEAP_BYTES = (96_000, 129_000)
 
 # The first byte of an MQTT PUBLISH: its type in the high half, and its flags.
 _PUBLISH = 3
@@ -33,15 +27,6 @@ class Core(Protocol):
     """What a board runs: `firmware.core.Dispenser`, or a script that takes its place in a test."""
 
     def step(self, now_ms: int, fact: ports.Port) -> "tuple[Sequence[ports.Port], int | None]": ...
-
-
-class Hardware(NamedTuple):
-    """What outlives a power cut: the flasks, the flash, what will go wrong, and chance (for sensor readings)."""
-
-    flasks: dict[int, Flask]
-    flash: Flash
-    strikes: Strikes
-    rng: random.Random
 
 
 class Board:
@@ -63,6 +48,7 @@ class Board:
         "_tell",
         "_wake",
         "_wake_at_ms",
+        "_was_online",
         "_witness",
         "core",
         "device",
@@ -91,6 +77,7 @@ class Board:
         self._life = 0
         self._facts: list[ports.Port] = []
         self._stepping = False
+        self._was_online = False
         self._wake: asyncio.TimerHandle | None = None
         self._wake_at_ms: int | None = None
 
@@ -132,16 +119,15 @@ class Board:
         self._feed(ports.Linked())
 
     def signed_in(self) -> None:
+        self._was_online = True
         self._emit(ONLINE)
 
     def received(self, data: bytes) -> None:
         self._feed(ports.Received(data))
 
     def lost(self, reason: str) -> None:
-        self._emit(OFFLINE, reason)
+        self._offline(reason)
         self._feed(ports.LinkLost(reason))
-
-    # The core.
 
     def _feed(self, fact: ports.Port) -> None:
         """Give a fact to the core, after those that wait, and carry out what it orders."""
@@ -189,15 +175,13 @@ class Board:
         self._power_off("the core raised an error")
 
     def _power_off(self, reason: str) -> None:
-        was_online = self.wifi.online
         self.core = None
         self._life += 1
         self._facts.clear()
         self._servos.power_off()
         self.wifi.power_off()
         self._arm()
-        if was_online:
-            self._emit(OFFLINE, reason)
+        self._offline(reason)
         self._emit(POWERED_OFF, reason)
 
     # The orders.
@@ -206,8 +190,7 @@ class Board:
         self.wifi.connect()
 
     def _disconnect(self, _order: ports.Disconnect) -> None:
-        if self.wifi.online:
-            self._emit(OFFLINE, "the dispenser closed the stream")
+        self._offline("the dispenser closed the stream")
         self.wifi.disconnect()
 
     def _send(self, order: ports.Send) -> None:
@@ -228,8 +211,9 @@ class Board:
             self._saved(order)
             return
         # One after the other, as the flash chip does.
-        self._saved_until = max(self._saved_until, self._loop.time()) + save_ms / 1000
-        self._loop.call_at(self._saved_until, self._if_alive, self._life, self._saved, (order,))
+        now = self._loop.time()
+        self._saved_until = max(self._saved_until, now) + save_ms / 1000
+        self._later((self._saved_until - now) * 1000, self._saved, order)
 
     def _saved(self, order: ports.Save) -> None:
         self._feed(ports.Saved(order.slot, self.hardware.flash.save(order.slot, order.data)))
@@ -251,8 +235,7 @@ class Board:
         self._servos.close(order.flask)
 
     def _sample(self, _order: ports.Sample) -> None:
-        rng = self.hardware.rng
-        self._feed(ports.Sampled(rng.randint(*_RSSI_DBM), rng.randint(*_FREE_HEAP_BYTES)))
+        self._feed(self.hardware.sample())
 
     def _say(self, order: ports.Say) -> None:
         self._emit(SAID, f"{order.level}: {order.text}")
@@ -275,13 +258,20 @@ class Board:
         self._witness(opening)
         self._emit(CLOSED, f"flask {opening.flask}: {opening.mg} mg in {opening.open_ms} ms, {opening.end}")
 
-    def _later(self, ms: int, call: Callable[..., None], *arguments: object) -> None:
+    def _later(self, ms: float, call: Callable[..., None], *arguments: object) -> None:
         """Call after `ms`, unless power goes first (or, when it is off, comes back first)."""
-        self._loop.call_later(ms / 1000, self._if_alive, self._life, call, arguments)
+        life = self._life
 
-    def _if_alive(self, life: int, call: Callable[..., None], arguments: tuple[object, ...]) -> None:
-        if life == self._life:
-            call(*arguments)
+        def run() -> None:
+            if life == self._life:
+                call(*arguments)
+
+        self._loop.call_later(ms / 1000, run)
+
+    def _offline(self, reason: str) -> None:
+        if self._was_online:
+            self._was_online = False
+            self._emit(OFFLINE, reason)
 
     def _emit(self, kind: str, text: str = "") -> None:
         self._tell(Event(self.device, kind, text))

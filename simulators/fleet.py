@@ -13,11 +13,12 @@ from typing import NamedTuple
 from firmware.core.dispenser import Dispenser
 from protocol.messages import DEVICE_ID
 from simulators import events
-from simulators.board import Board, Core, Hardware
+from simulators.board import Board, Core
 from simulators.events import Event
 from simulators.faults import FleetPlan, Strikes, plan_named
 from simulators.flash import Flash
 from simulators.flask import Flask, FlaskSpec
+from simulators.hardware import Hardware
 from simulators.truth import Truth
 from simulators.wifi import Network
 

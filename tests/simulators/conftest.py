@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import selectors
 import socket
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -9,11 +10,12 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 import pytest
 
 from firmware.core.ports import Port
-from simulators.board import Board, Hardware
+from simulators.board import Board
 from simulators.events import Event
 from simulators.faults import FaultPlan, FixedFaults, Strikes
 from simulators.flash import Flash
 from simulators.flask import Flask, FlaskSpec
+from simulators.hardware import Hardware
 from simulators.truth import Truth
 from simulators.wifi import Network
 
@@ -146,6 +148,16 @@ class Bench:
         self.events.append(event)
         self.on_event(event)
         self.signal.happened()
+
+
+class VirtualClock(selectors.DefaultSelector):
+    """Where a loop would wait, time passes at once."""
+
+    now_s = 0.1
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self.now_s += timeout or 0
+        return super().select(0)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import selectors
 from collections.abc import Sequence
 
 import pytest
@@ -26,13 +25,14 @@ from firmware.core.ports import (
     Send,
     Woke,
 )
-from simulators.board import Board, Hardware
+from simulators.board import Board
 from simulators.events import BOOTED, CRASHED, FAULT, OFFLINE, ONLINE, POWERED_OFF, SAID, Event
 from simulators.faults import DELAY, DUPLICATE, HALF_OPEN, JAM, POWER_CUT, WIFI_DROP, Fault, FixedFaults, Strikes
 from simulators.flash import Flash
+from simulators.hardware import Hardware
 from simulators.truth import JAMMED, POWER_LOST
 from simulators.wifi import Network
-from tests.simulators.conftest import CONNACK, Bench, Reaction
+from tests.simulators.conftest import CONNACK, Bench, Reaction, VirtualClock
 
 PUBLISH = b"\x32\x07\x00\x03a/b\x00\x01"
 OPEN = OpenFlask(1, 60, 60_000, 0, 1000, 2000)
@@ -67,6 +67,13 @@ async def test_a_stream_is_opened_used_and_lost(bench: Bench) -> None:
     await bench.until(lambda: bench.core.heard(LinkLost("the broker closed the stream")))
     assert bench.told(ONLINE) == [""]
     assert bench.told(OFFLINE) == ["the broker closed the stream"]
+
+
+async def test_only_a_session_that_was_can_go_offline(bench: Bench) -> None:
+    bench.peer.network = Network("127.0.0.1", 1)
+    bench.power_on(script({Booted: [Connect()]}))
+    await bench.until(lambda: LinkLost in bench.core.kinds())
+    assert bench.told(OFFLINE) == []
 
 
 async def test_a_disconnect_is_not_answered(bench: Bench) -> None:
@@ -134,16 +141,6 @@ async def test_a_power_cut_between_two_orders_forgets_the_rest_and_what_waited_t
     assert bench.cores[0].kinds() == [Booted, Linked]
     assert bench.core.facts[0] == Booted({"a": b"1"}, "power_on")
     assert bench.flash.read() == {"a": b"1"}
-
-
-class VirtualClock(selectors.DefaultSelector):
-    """Where a loop would wait, time passes at once."""
-
-    now_s = 0.1
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        self.now_s += timeout or 0
-        return super().select(0)
 
 
 def test_the_core_is_never_woken_a_rounding_too_early() -> None:
