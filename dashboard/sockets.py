@@ -10,7 +10,7 @@ from dashboard.deps import Dashboard, dashboard, user_of
 from dashboard.live import NothingToWatch, TooManyViewers
 from dashboard.security import own_origin
 
-# A browser calls the link lost after 4 s of silence, so that people see it within 5.
+# A browser calls the link lost after 3.5 s of silence, so that people see it within 5.
 BEAT_S = 1.5
 
 # A browser speaks every 5 s; one that misses four times is gone, whatever TCP still believes.

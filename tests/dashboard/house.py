@@ -54,9 +54,13 @@ class House:
     seqs: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.open_up()
+
+    def open_up(self) -> None:
+        """A new feed and app around the ledger, as after a restart."""
         self.feed = LiveFeed(ledger_reads(self.database), self.now_ms)
         self.app: FastAPI = create_app(Dashboard(self.database, self.now_ms, self.new_id, self.feed))
-        self.loop: asyncio.AbstractEventLoop | None = None
 
     def now_ms(self) -> int:
         return self.at_ms

@@ -16,7 +16,7 @@ ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--n
 NewContext = Callable[..., BrowserContext]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # not longer: while playwright runs, no test of other rooms can run an event loop
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
@@ -39,21 +39,37 @@ def site(tmp_path: Path) -> Iterator[Site]:
     database.close()
 
 
-@pytest.fixture
-def complaints() -> list[str]:
-    """What browsers complained about. Empty at the end, unless the test clears it."""
-    return []
+class Complaints:
+    """What browsers complained about, less what the test expects."""
+
+    def __init__(self) -> None:
+        self.unexpected: list[str] = []
+        self._expected: list[str] = []
+
+    def expect(self, words: str) -> None:
+        """Complaints with these words in them are part of what is tested."""
+        self._expected.append(words)
+
+    def add(self, text: str) -> None:
+        if not any(words in text for words in self._expected):
+            self.unexpected.append(text)
 
 
 @pytest.fixture
-def new_context(browser: Browser, site: Site, complaints: list[str]) -> Iterator[NewContext]:
+def complaints() -> Complaints:
+    """What browsers complained about: nothing unexpected, at the end."""
+    return Complaints()
+
+
+@pytest.fixture
+def new_context(browser: Browser, site: Site, complaints: Complaints) -> Iterator[NewContext]:
     """Makes signed-in browser contexts that may not complain."""
     made: list[BrowserContext] = []
 
     def make(**options: object) -> BrowserContext:
         context = browser.new_context(**{"locale": "en-GB", "viewport": {"width": 1280, "height": 800}, **options})  # type: ignore[arg-type]  # playwright's own keywords
-        context.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
-        context.on("weberror", lambda error: complaints.append(str(error.error)))
+        context.on("console", lambda said: complaints.add(said.text) if said.type in ("error", "warning") else None)
+        context.on("weberror", lambda error: complaints.add(str(error.error)))
         context.set_default_timeout(8_000)
         site.sign_in(context)
         made.append(context)
@@ -62,7 +78,7 @@ def new_context(browser: Browser, site: Site, complaints: list[str]) -> Iterator
     yield make
     for context in made:
         context.close()
-    assert not complaints
+    assert not complaints.unexpected
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ import asyncio
 import socket
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import uvicorn
@@ -37,6 +38,7 @@ class Site:
         self._server: uvicorn.Server | None = None
 
     def start(self) -> None:
+        self.house.open_up()
         ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(ready)), daemon=True)
         self._thread.start()
@@ -50,12 +52,16 @@ class Site:
         assert not self._thread.is_alive(), "the server did not stop"
         self.house.loop = self._thread = None
 
-    def freeze(self) -> threading.Event:
-        """The server accepts and keeps connections but says nothing, until the event is set."""
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """The server keeps its connections but says nothing, until the block is left."""
         thaw = threading.Event()
         assert self.house.loop is not None
-        self.house.loop.call_soon_threadsafe(lambda: thaw.wait(60))
-        return thaw
+        self.house.loop.call_soon_threadsafe(thaw.wait, 60)
+        try:
+            yield
+        finally:
+            thaw.set()
 
     def sign_in(self, context: BrowserContext) -> None:
         context.add_cookies([{"name": SESSION_COOKIE, "value": self.house.session(), "url": self.url}])

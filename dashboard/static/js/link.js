@@ -28,8 +28,6 @@ class TimeAgo extends HTMLElement {
 }
 
 class LiveBanner extends HTMLElement {
-  #lostAt = null;
-
   connectedCallback() {
     feed?.addEventListener("link", () => this.tick());
     feed?.watch("feed", () => this.tick());
@@ -39,14 +37,13 @@ class LiveBanner extends HTMLElement {
   tick() {
     if (!feed) return;
     const lost = feed.link === "lost" || feed.link === "connecting";
-    this.#lostAt = lost ? (this.#lostAt ?? Date.now()) : null;
     const health = feed.get("feed") ?? {};
     let words = "";
     let since = null;
     if (feed.link === "signed-out") words = "You are signed out. Open a new sign-in link: pitada link prints one.";
     else if (feed.link === "gone") words = "The ledger no longer has this job.";
     else if (feed.link === "refused") words = "This address is not the dashboard's own. Open its own address.";
-    else if (lost && Date.now() - this.#lostAt > GRACE_MS) {
+    else if (lost && Date.now() - feed.lastFrameAt > GRACE_MS) {
       since = feed.heardAt;
       words = since ? `No connection to the server. What you see is as of ${time(since)}.` : "No live connection to the server yet.";
     } else if (!lost && health.broker === "unreachable") {

@@ -5,7 +5,8 @@ import { feed, serverNow } from "./feed.js";
 import { localise } from "./format.js";
 
 const AT_MOST_EVERY_MS = 1000;
-const sources = new Map();
+// What the server rendered, by section: this module comes first, before anything in the page is made local.
+const sources = new Map([...document.querySelectorAll("[data-refresh]")].map((section) => [section.id, section.innerHTML]));
 let waiting = null;
 let lastAt = -AT_MOST_EVERY_MS;
 
