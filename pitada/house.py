@@ -19,6 +19,7 @@ from dashboard.deps import Dashboard
 from dashboard.ledger_reads import ledger_reads
 from dashboard.live import LiveFeed
 from dashboard.subscriber import follow
+from pitada.ledger import open_database
 from pitada.secrets import service_accounts
 from pitada.web import listen, serving
 from services import devices, people
@@ -45,14 +46,6 @@ class House:
         """A new link that signs one browser in, once."""
         token = people.new_sign_in_link_token(self.database, now_ms())
         return f"{self.url}/sign-in/{token}"
-
-
-def open_database(settings: Settings) -> Database:
-    """The ledger, at this version's tables; the data directory is made where it is missing."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    database = Database(settings.ledger_url)
-    database.migrate()
-    return database
 
 
 @contextlib.asynccontextmanager

@@ -1,10 +1,12 @@
 """`pitada demo`."""
 
+from __future__ import annotations
+
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -12,8 +14,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from pitada.cli.options import AsJson
 from pitada.cli.output import configure_logs, console, errors, print_json, print_table
 from pitada.cli.up import stop_on_signal
-from pitada.demo.run import BrokerKind, DatabaseKind, DemoOptions, demo_house
-from pitada.demo.summary import Summary
+from pitada.demo.options import BrokerKind, DatabaseKind, DemoOptions
+
+if TYPE_CHECKING:
+    from pitada.demo.summary import Summary
 
 # The usual address is kept free for a real house.
 HTTP_PORT = 0
@@ -42,6 +46,8 @@ def demo(
 
 async def _demo(options: DemoOptions, exit_when_done: bool) -> Summary | None:
     """None when it was stopped before its jobs ended."""
+    from pitada.demo.run import demo_house
+
     stop = stop_on_signal()
     async with demo_house(options) as running:
         url = await asyncio.to_thread(running.house.sign_in_url)

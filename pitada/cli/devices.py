@@ -8,7 +8,7 @@ import typer
 
 from pitada.cli.options import AsJson, DatabaseUrl, DataDir, settings_from
 from pitada.cli.output import console, print_json, print_table
-from pitada.house import open_database
+from pitada.ledger import open_database
 from services import devices
 from services.clock import now_ms
 from services.devices import FlaskSetup

@@ -13,7 +13,7 @@ from rich.text import Text
 from pitada.cli.options import AsJson, DatabaseUrl, DataDir, settings_from
 from pitada.cli.output import console, errors, print_json
 from pitada.cli.up import stop_on_signal
-from pitada.house import open_database
+from pitada.ledger import open_database
 from services import devices
 from services.clock import now_ms
 from services.devices import DeviceExists, FlaskSetup

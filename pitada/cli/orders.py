@@ -7,7 +7,7 @@ import typer
 
 from pitada.cli.options import AsJson, DatabaseUrl, DataDir, parse_item, parse_span_ms, settings_from
 from pitada.cli.output import console, grams, print_json
-from pitada.house import open_database
+from pitada.ledger import open_database
 from services import orders
 from services.clock import now_ms
 from services.ids import new_id

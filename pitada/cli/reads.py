@@ -7,7 +7,7 @@ import typer
 
 from pitada.cli.options import AsJson, DatabaseUrl, DataDir, settings_from
 from pitada.cli.output import console, errors, grams, print_json, print_table, state
-from pitada.house import open_database
+from pitada.ledger import open_database
 from protocol.errors import ITEM_ERRORS
 from services.ledger import queries
 from services.ledger.audit import audit as run_audit

@@ -8,7 +8,7 @@ import typer
 
 from pitada.cli.options import DatabaseUrl, DataDir, settings_from
 from pitada.cli.output import configure_logs, console, print_json
-from pitada.house import open_database, open_house
+from pitada.ledger import open_database
 from services import people
 from services.clock import now_ms
 from services.settings import Settings
@@ -63,6 +63,8 @@ def stop_on_signal() -> asyncio.Event:
 
 
 async def _up(settings: Settings) -> None:
+    from pitada.house import open_house
+
     stop = stop_on_signal()
     async with open_house(settings) as house:
         sign_in = await asyncio.to_thread(house.sign_in_url)

@@ -7,12 +7,13 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from pitada.demo.kitchen import claim_all
 from pitada.demo.operator import Operator
+from pitada.demo.options import DemoOptions
 from pitada.demo.summary import Summary, summarise
-from pitada.house import House, open_database, open_house
+from pitada.house import House, open_house
+from pitada.ledger import open_database
 from pitada.local.mosquitto import LocalMosquitto
 from pitada.local.postgresql import LocalPostgresql
 from pitada.secrets import service_accounts
@@ -22,26 +23,12 @@ from services.ledger.database import Database
 from services.settings import Settings
 from simulators.fleet import DispenserSpec, Fleet
 
-BrokerKind = Literal["embedded", "mosquitto"]
-DatabaseKind = Literal["sqlite", "postgresql"]
-
 # A run of 30 jobs takes half a minute; one that is not over by then never will be.
 GIVE_UP_S = 300
 
 
 class DemoStuck(Exception):
     """The demo's jobs did not all end in time."""
-
-
-@dataclass(frozen=True)
-class DemoOptions:
-    """`jobs` None: until stopped, at the leisure of someone who watches."""
-
-    jobs: int | None
-    seed: int
-    broker: BrokerKind
-    database: DatabaseKind
-    http_port: int
 
 
 @dataclass(frozen=True)

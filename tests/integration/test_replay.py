@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from pitada.demo.run import DemoOptions, demo_house
+from pitada.demo.options import DemoOptions
+from pitada.demo.run import demo_house
 from protocol import topics
 from protocol.states import DEVICE, SERVER, item_rank, job_rank
 from services import devices

@@ -55,10 +55,8 @@ def test_two_may_migrate_at_once(empty_url: str) -> None:
 
 
 def test_an_exception_takes_the_whole_transaction_back(database: Database) -> None:
-    twice = [insert(tables.account).values(ACCOUNT)] * 2
     with pytest.raises(IntegrityError), database.write() as tx:
-        for statement in twice:
-            tx.execute(statement)
+        tx.execute(insert(tables.account), [ACCOUNT, ACCOUNT])
     with database.read() as tx:
         assert tx.execute(select(tables.account)).all() == []
 

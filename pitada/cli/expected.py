@@ -1,0 +1,34 @@
+"""What can go wrong without being a bug: the text of each error says what to do."""
+
+from broker.server import BrokerNotStarted
+from broker.store import StoreBroken
+from pitada.demo.run import DemoStuck
+from pitada.local.mosquitto import MosquittoFailed
+from pitada.local.postgresql import LocalPostgresqlError
+from pitada.secrets import UnsafeSecrets
+from pitada.web import PortTaken
+from services.devices import DeviceRefused
+from services.ledger.database import LedgerError
+from services.orders import OrderRefused
+from simulators.fleet import FleetBroken
+
+EXPECTED = (
+    BrokerNotStarted,
+    DemoStuck,
+    DeviceRefused,
+    FleetBroken,
+    LedgerError,
+    LocalPostgresqlError,
+    MosquittoFailed,
+    OrderRefused,
+    PortTaken,
+    StoreBroken,
+    UnsafeSecrets,
+)
+
+
+def expected(error: BaseException) -> Exception | None:
+    """The expected error that `error` is, or that a group of errors holds."""
+    if isinstance(error, BaseExceptionGroup):
+        return next((found for inner in error.exceptions if (found := expected(inner))), None)
+    return error if isinstance(error, EXPECTED) else None
