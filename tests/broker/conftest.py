@@ -194,6 +194,13 @@ class RawClient:
         self.send(b"\xc0\x00")
         await self.answer(0xD0)
 
+    async def settled(self) -> None:
+        """Everything sent before has been worked on, or the broker has ended the connection for it."""
+        try:
+            await self.ping()
+        except (ConnectionError, asyncio.IncompleteReadError):
+            return
+
     async def closed(self, within_s: float = DEADLINE_S) -> None:
         """Fails when the broker does not end the connection in time."""
         with contextlib.suppress(ConnectionError):
