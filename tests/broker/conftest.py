@@ -208,6 +208,15 @@ class RawClient:
                 while await self.reader.read(65_536):
                     pass
 
+    def read_on(self, on: bool) -> None:
+        """Off: what the broker sends stays in the sockets between."""
+        transport = self.writer.transport
+        assert isinstance(transport, asyncio.Transport)
+        if on:
+            transport.resume_reading()
+        else:
+            transport.pause_reading()
+
     async def drop(self) -> None:
         """Gone without a DISCONNECT."""
         self.writer.transport.abort()

@@ -2,9 +2,12 @@
 
 import asyncio
 import random
+import socket
 
 import pytest
 
+from broker.connection import Connection
+from broker.engine import Engine
 from broker.limits import Limits, QueueLimit
 from tests.broker.conftest import MakeEmbedded, connect_bytes, publish_bytes
 
@@ -75,13 +78,13 @@ async def test_a_slow_reader_costs_no_more_than_its_queue_and_loses_nothing_with
     running, broker = await embedded(limits)
     slow = await broker.client("svc_ingest")
     await slow.subscribe(("pitada/v1/+/status", 1))
-    slow.writer.transport.pause_reading()
+    slow.read_on(False)
     device = await broker.client("dev-a")
     for number in range(1_500):
         await device.publish(STATUS, b"%06d" % number + b"x" * 10_000)
     sent_while_slow = running.counters.sent
 
-    slow.writer.transport.resume_reading()
+    slow.read_on(True)
     await device.publish(STATUS, b"last")
     found = await slow.messages_until(b"last")
 
@@ -90,27 +93,50 @@ async def test_a_slow_reader_costs_no_more_than_its_queue_and_loses_nothing_with
     assert running.counters.dropped_queue_full == 0
 
 
-async def test_a_client_that_does_not_read_its_answers_is_not_read_either(embedded: MakeEmbedded) -> None:
-    running, broker = await embedded(Limits(unsent_bytes=4_096))
-    greedy = await broker.client("dev-a")
-    greedy.writer.transport.pause_reading()
-    burst = b"\xc0\x00" * 500_000
+class Clogged(asyncio.Transport):
+    """A transport whose peer reads nothing: what is written stays."""
 
-    async def flood() -> None:
-        while True:
-            greedy.send(burst)
-            await greedy.writer.drain()
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__({"socket": sock})
+        self.reading = True
+        self._unread = 0
 
-    flooding = asyncio.create_task(flood())
-    bystander = await broker.client("dev-b")
-    await bystander.ping()
-    done, _ = await asyncio.wait([flooding], timeout=1.0)  # it would end only by an error of the broker
-    flooding.cancel()
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        self.high = high
 
-    assert not done
-    await bystander.ping()
-    await bystander.publish("pitada/v1/dev-b/status", b"still served")
-    assert running.counters.received == 1
+    def get_write_buffer_size(self) -> int:
+        return self._unread
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self._unread += len(data)
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
+
+    def is_closing(self) -> bool:
+        return False
+
+
+async def test_a_client_that_does_not_read_its_answers_is_not_read_either() -> None:
+    with socket.socket() as sock:
+        limits = Limits(unsent_bytes=1_000)
+        transport = Clogged(sock)
+        connection = Connection(Engine(limits), lambda _user, _password: True, limits, set())
+        connection.connection_made(transport)
+        connection.data_received(connect_bytes("dev-a"))
+        await asyncio.sleep(0)
+        reading_at_first = transport.reading
+
+        connection.data_received(b"\xc0\x00" * 1_001)
+        await asyncio.sleep(0)
+        reading_when_clogged = transport.reading
+        connection.resume_writing()
+
+        assert (reading_at_first, reading_when_clogged, transport.reading) == (True, False, True)
+        connection.connection_lost(None)
 
 
 async def test_random_bytes_never_end_anything_but_their_own_connection(embedded: MakeEmbedded) -> None:
