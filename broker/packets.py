@@ -158,6 +158,11 @@ def parse_connect(body: bytes) -> Connect:
     header, payload = packet.variable_header, packet.payload
     if header.reserved_flag or (header.password_flag and not header.username_flag):
         raise Malformed("a CONNECT has flags that do not go together")
+    # The codec leaves out what a CONNECT that ends too early announced, and then writes it as short as it came.
+    announced = (header.will_flag, header.username_flag, header.password_flag)
+    came = (payload.will_message, payload.username, payload.password)
+    if any(flag and value is None for flag, value in zip(announced, came, strict=True)):
+        raise Malformed("a CONNECT ends too early")
     if not header.will_flag and (header.will_qos or header.will_retain_flag):
         raise Malformed("a CONNECT has will flags but no will")
     will = None

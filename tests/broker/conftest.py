@@ -194,12 +194,28 @@ class RawClient:
         self.send(b"\xc0\x00")
         await self.answer(0xD0)
 
+    async def settled(self) -> None:
+        """Everything sent before has been worked on, or the broker has ended the connection for it."""
+        try:
+            await self.ping()
+        except (ConnectionError, asyncio.IncompleteReadError):
+            return
+
     async def closed(self, within_s: float = DEADLINE_S) -> None:
         """Fails when the broker does not end the connection in time."""
         with contextlib.suppress(ConnectionError):
             async with asyncio.timeout(within_s):
                 while await self.reader.read(65_536):
                     pass
+
+    def read_on(self, on: bool) -> None:
+        """Off: what the broker sends stays in the sockets between."""
+        transport = self.writer.transport
+        assert isinstance(transport, asyncio.Transport)
+        if on:
+            transport.resume_reading()
+        else:
+            transport.pause_reading()
 
     async def drop(self) -> None:
         """Gone without a DISCONNECT."""

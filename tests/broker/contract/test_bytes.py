@@ -15,8 +15,6 @@ MALFORMED = {
     "a length of five bytes": b"\x30\xff\xff\xff\xff\x7f",
     "a second CONNECT": connect_bytes("dev-a"),
     "a CONNACK": b"\x20\x02\x00\x00",
-    "a SUBACK": b"\x90\x03\x00\x01\x00",
-    "an UNSUBACK": b"\xb0\x02\x00\x01",
     "a PUBLISH with QoS 3": b"\x36" + publish_bytes(STATUS, b"x")[1:],
     "a PUBLISH with QoS 2": b"\x34" + publish_bytes(STATUS, b"x")[1:],
     "a PUBLISH without a topic": packet(0x32, b"\x00\x00\x00\x01x"),

@@ -1,0 +1,71 @@
+"""Framing and parsing; what a whole broker does with malformed packets is in `contract/test_bytes.py`."""
+
+import pytest
+
+from broker.packets import Framer, Malformed, TooLarge, parse_connect, parse_publish, parse_subscribe
+from tests.broker.conftest import connect_bytes, publish_bytes, subscribe_bytes
+
+
+def test_a_framer_gives_the_same_packets_however_the_bytes_are_split() -> None:
+    stream = publish_bytes("a/b", b"x" * 300) + b"\xc0\x00" + publish_bytes("a", b"")
+    whole = list(Framer(1_000).feed(stream))
+
+    for size in range(1, len(stream)):
+        framer = Framer(1_000)
+        parts = [stream[at : at + size] for at in range(0, len(stream), size)]
+        assert [packet for part in parts for packet in framer.feed(part)] == whole
+
+
+def test_a_packet_over_the_limit_is_refused_before_its_body_came() -> None:
+    framer = Framer(100)
+
+    with pytest.raises(TooLarge, match="limit is 100"):
+        list(framer.feed(b"\x30\x80\x01"))
+
+
+def test_a_length_of_five_bytes_is_malformed() -> None:
+    with pytest.raises(Malformed, match="four bytes"):
+        list(Framer(100).feed(b"\x30\xff\xff\xff\xff"))
+
+
+def test_a_connect_is_read_with_its_will() -> None:
+    ((_, body),) = Framer(1_000).feed(connect_bytes("dev-a", b"secret", clean=False, will=("t", b"\xff", 1, True)))
+
+    connect = parse_connect(body)
+
+    assert (connect.user, connect.password, connect.clean, connect.keepalive_s) == ("dev-a", b"secret", False, 60)
+    assert connect.will is not None
+    assert (connect.will.topic, connect.will.payload, connect.will.qos, connect.will.retain) == ("t", b"\xff", 1, True)
+
+
+def test_every_shortened_or_lengthened_connect_and_subscribe_is_malformed() -> None:
+    ((_, connect),) = Framer(1_000).feed(connect_bytes("dev-a", will=("t", b"w", 1, True)))
+    ((_, subscribe),) = Framer(1_000).feed(subscribe_bytes(("a/b", 1), ("c", 0)))
+    # After its first filter and QoS a SUBSCRIBE may end.
+    complete = {len(subscribe), 2 + 2 + 3 + 1}
+
+    for size in range(len(connect)):
+        with pytest.raises(Malformed):
+            parse_connect(connect[:size])
+    for size in set(range(len(subscribe))) - complete:
+        with pytest.raises(Malformed):
+            parse_subscribe(subscribe[:size])
+    for read, body in ((parse_connect, connect), (parse_subscribe, subscribe)):
+        with pytest.raises(Malformed):
+            read(body + b"x")
+
+
+def test_a_password_that_is_not_utf_8_is_malformed() -> None:
+    ((_, body),) = Framer(1_000).feed(connect_bytes("dev-a", b"\xff\xfe"))
+
+    with pytest.raises(Malformed):
+        parse_connect(body)
+
+
+def test_every_shortened_publish_header_is_malformed() -> None:
+    ((first, body),) = Framer(1_000).feed(publish_bytes("a/b", b""))
+
+    for size in range(len(body)):
+        with pytest.raises(Malformed):
+            parse_publish(first, body[:size])
+    assert parse_publish(first, body) == ("a/b", b"", 1, False, 1)
