@@ -9,7 +9,7 @@ from protocol.limits import MAX_COUNT, MAX_FLASKS
 from protocol.messages import FlaskConfig
 from services.devices.errors import BadSetup
 
-# Twenty times the usual opening; a gate that is open for a minute is stuck or was asked for too much.
+# Most openings take seconds; a gate that is open for a minute is stuck or was asked for too much.
 DEFAULT_MAX_OPEN_MS = 60_000
 
 # The pulses of a hobby servo's two ends, and the time one takes from end to end.

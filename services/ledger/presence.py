@@ -67,13 +67,13 @@ class HeldDevice:
             self.changed = True
 
     def accept(self, boot: int, ms: int) -> None:
-        """A job moved into its flash: the refusal before that is history."""
+        """It took a job, or ended one: the refusal before that is history."""
         self.accepted_at = max((boot, ms), self.accepted_at or (0, 0))
         self.seen = True
 
     def answer_refusals(self) -> None:
         """Take the refusals that still hold after every other fact. A job whose number was used up loses it."""
-        holding = [(job, fact) for job, fact in self.refused if _holds(job, fact)]
+        holding = [(job, fact) for job, fact in self.refused if fact.epoch == self.epoch and _holds(job, fact)]
         latest: tuple[tuple[int, int], str | None] | None = None
         if self.accepted_at is not None:
             latest = (self.accepted_at, None)
@@ -96,6 +96,7 @@ class HeldDevice:
         self.epoch = epoch
         self.boot = self.connection = self.status_ms = self.last_seq = self.receipted_seq = 0
         self.online = False
+        self.refusal = None
         self.changed = True
 
     def _raise_numbers(self, status: StatusReported) -> None:

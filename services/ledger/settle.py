@@ -171,7 +171,7 @@ class _Batch:
             job.progress(fact.flask or 0, message)
         else:
             job.complete(message)
-        if job.accepted and before < JOB_RUNNING:
+        if before < JOB_RUNNING <= job.rank:
             device.accept(message.boot, message.ms)
 
     def use_numbers(self) -> None:

@@ -3,13 +3,14 @@
 import itertools
 import os
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, make_url, select, text
+from sqlalchemy import create_engine, event, make_url, select, text
 
 from pitada.local.postgresql import LocalPostgresql, LocalPostgresqlError
 from protocol import codec, topics
@@ -82,8 +83,15 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
         server = request.getfixturevalue("postgresql_url")
         url = _create(server, f"test_{next(_numbers)}", request.getfixturevalue("migrated_template"))
     opened = Database(url)
+    if opened.dialect == "sqlite":
+        event.listen(opened.engine, "connect", _do_not_wait_for_the_disk)
     yield opened
     opened.close()
+
+
+def _do_not_wait_for_the_disk(connection: sqlite3.Connection, _record: object) -> None:
+    # As fsync off on the other database: only the crash of the machine would lose what was committed.
+    connection.execute("PRAGMA synchronous=OFF")
 
 
 def _create(server: str, name: str, template: str) -> str:

@@ -19,9 +19,11 @@ from services.ledger.settle import Incoming, Settled, settle
 NOW_MS = 1_800_000_000_000
 EPOCH = "aaaaaaaa"
 
-# Columns that tell when something was written, or in which order: not part of what is true.
+# Columns that tell when something was written, in which order or how often: not part of what is true.
 _INCIDENTAL = {"id", "at_ms", "last_at_ms", "seen_at_ms", "accepted_at_ms", "ended_at_ms", "telemetry_at_ms"}
-_INCIDENTAL |= {"first_seen_at_ms"}
+_INCIDENTAL |= {"first_seen_at_ms", "times"}
+# How often a flask changed: once more where the server ended an item of which the dispenser then told.
+_INCIDENTAL |= {"revision"}
 
 
 class Floor:
@@ -103,16 +105,14 @@ class Floor:
         (found,) = [row for row in self.rows(table) if all(row[name] == value for name, value in key.items())]
         return found
 
-    def truth(self) -> dict[str, list[Any]]:
-        """Every table without what is incidental, in an order of its content."""
-        return {
-            name: sorted(
-                tuple((key, str(value)) for key, value in row.items() if key not in _INCIDENTAL)
-                for row in self.rows(name)
-            )
+    def truth(self) -> list[str]:
+        """Every row of every table without what is incidental, a line each, in an order of its content."""
+        return sorted(
+            f"{name}: " + ", ".join(f"{key}={value}" for key, value in row.items() if key not in _INCIDENTAL)
             for name in tables.METADATA.tables
             if name != "flip"
-        }
+            for row in self.rows(name)
+        )
 
     def check_flips(self) -> None:
         """The flips of each job and item join up, from its first state to the one it is in."""

@@ -1,0 +1,96 @@
+"""A claimed dispenser has an account, flasks and a ledger."""
+
+import random
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from services.devices import BadSetup, DeviceExists, FlaskSetup, accounts, claim, verify
+from services.ledger import tables
+from services.ledger.database import Database
+
+FLASKS = (FlaskSetup(1, "flour", 2_000_000, 500_000, 12_000), FlaskSetup(2, "salt", 300_000))
+
+
+def claimed(db: Database, device: str = "mix-1", flasks: tuple[FlaskSetup, ...] = FLASKS, name: str = "Mixer") -> str:
+    return claim(db, device, name=name, flasks=flasks, now_ms=5, by="ana", random_bytes=random.Random(1).randbytes)
+
+
+def rows(db: Database, table: Any) -> list[dict[str, Any]]:
+    with db.read() as tx:
+        return [dict(row) for row in tx.execute(select(table).order_by(*table.primary_key.columns)).mappings()]
+
+
+def test_its_password_signs_in_and_only_the_hash_is_kept(database: Database) -> None:
+    password = claimed(database)
+    assert verify(database, "mix-1", password)
+    assert not verify(database, "mix-1", password + "x")
+    (account,) = rows(database, tables.account)
+    assert (account["user"], account["role"], account["created_at_ms"]) == ("mix-1", "device", 5)
+    assert password not in str(account)
+    assert accounts(database) == {"mix-1": account["hash"]}
+
+
+def test_what_is_in_a_flask_is_its_first_refill(database: Database) -> None:
+    claimed(database)
+    first, second = rows(database, tables.flask)
+    assert (first["ingredient"], first["stock_mg"], first["low_mg"], first["channel"]) == ("flour", 500_000, 200_000, 0)
+    assert (second["stock_mg"], second["flow_mg_per_s"], second["channel"]) == (0, 0, 1)
+    (movement,) = rows(database, tables.stock_movement)
+    assert (movement["kind"], movement["flask"], movement["delta_mg"], movement["by"]) == ("refill", 1, 500_000, "ana")
+
+
+def test_its_configuration_waits_to_be_sent(database: Database) -> None:
+    claimed(database)
+    (device,) = rows(database, tables.device)
+    assert (device["name"], device["claimed_by"], device["claimed_at_ms"]) == ("Mixer", "ana", 5)
+    assert (device["desired_config_version"], device["config_version"], device["online"]) == (1, 0, False)
+
+
+def test_an_id_is_claimed_once_and_keeps_its_password(database: Database) -> None:
+    password = claimed(database)
+    with pytest.raises(DeviceExists, match="mix-1 is claimed already"):
+        claimed(database, name="Another")
+    assert verify(database, "mix-1", password)
+    assert len(rows(database, tables.stock_movement)) == 1
+
+
+@pytest.mark.parametrize(
+    ("flasks", "says"),
+    [
+        ((FlaskSetup(0, "flour", 1000),), "flask is 0"),
+        ((FlaskSetup(17, "flour", 1000, channel=0),), "flask is 17"),
+        ((FlaskSetup(1, "flour", 1000), FlaskSetup(1, "salt", 1000, channel=3)), "flask 1 is used by two"),
+        ((FlaskSetup(1, "flour", 1000), FlaskSetup(2, "salt", 1000, channel=0)), "channel 0 is used by two"),
+        ((FlaskSetup(1, "flour", 1000, 1001),), "1001 mg in it"),
+        ((FlaskSetup(1, "flour", 1000, -1),), "-1 mg in it"),
+        ((FlaskSetup(1, "", 1000),), "ingredient is ''"),
+        ((FlaskSetup(1, "flour", 0),), "capacity_mg is 0"),
+        ((FlaskSetup(1, "flour", 1000, low_mg=-1),), "low_mg is -1"),
+        ((FlaskSetup(1, "flour", 1000, max_open_ms=600_001),), "max_open_ms is 600001"),
+        ((FlaskSetup(1, "flour", 1000, open_us=2501),), "open_us is 2501"),
+    ],
+)
+def test_flasks_that_cannot_be_are_refused_in_words(
+    database: Database, flasks: tuple[FlaskSetup, ...], says: str
+) -> None:
+    with pytest.raises(BadSetup, match=says):
+        claimed(database, flasks=flasks)
+    assert rows(database, tables.device) == []
+
+
+@pytest.mark.parametrize("device", ["", "a", "Mixer", "mix_1", "svc_ingest", "m" * 33])
+def test_an_id_that_is_no_dispensers_is_refused(database: Database, device: str) -> None:
+    with pytest.raises(BadSetup, match="device is"):
+        claimed(database, device)
+
+
+def test_a_dispenser_needs_a_name(database: Database) -> None:
+    with pytest.raises(BadSetup, match="name is ''"):
+        claimed(database, name="")
+
+
+def test_a_dispenser_may_be_claimed_before_its_flasks_are_known(database: Database) -> None:
+    claimed(database, flasks=())
+    assert rows(database, tables.flask) == []

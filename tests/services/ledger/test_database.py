@@ -1,0 +1,130 @@
+"""Transactions and migrations, on both databases."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import insert, select
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from services.ledger import tables
+from services.ledger.database import BadDatabaseUrl, Database
+
+ACCOUNT = {"user": "u", "role": "device", "hash": "h"}
+
+
+def test_the_migrated_tables_are_those_of_the_code(empty_url: str) -> None:
+    database = Database(empty_url)
+    database.migrate()
+    with database.read() as tx:
+        assert compare_metadata(MigrationContext.configure(tx), tables.METADATA) == []
+    database.close()
+
+
+def test_migrating_twice_keeps_what_is_there(database: Database) -> None:
+    with database.write() as tx:
+        tx.execute(insert(tables.account).values(ACCOUNT))
+    database.migrate()
+    with database.read() as tx:
+        assert tx.execute(select(tables.account.c.user)).scalars().all() == ["u"]
+
+
+def test_two_may_migrate_at_once(empty_url: str) -> None:
+    failures: list[BaseException] = []
+    together = threading.Barrier(2)
+
+    def migrate() -> None:
+        database = Database(empty_url)
+        try:
+            together.wait(10)
+            database.migrate()
+        except BaseException as error:
+            failures.append(error)
+        finally:
+            database.close()
+
+    threads = [threading.Thread(target=migrate) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert failures == []
+
+
+def test_an_exception_takes_the_whole_transaction_back(database: Database) -> None:
+    twice = [insert(tables.account).values(ACCOUNT)] * 2
+    with pytest.raises(IntegrityError), database.write() as tx:
+        for statement in twice:
+            tx.execute(statement)
+    with database.read() as tx:
+        assert tx.execute(select(tables.account)).all() == []
+
+
+def test_a_reader_sees_one_moment_and_may_write_nothing(database: Database) -> None:
+    with database.read() as reader:
+        assert reader.execute(select(tables.account)).all() == []
+        with database.write() as writer:
+            writer.execute(insert(tables.account).values(ACCOUNT))
+        assert reader.execute(select(tables.account)).all() == []
+    with pytest.raises(DBAPIError), database.read() as reader:
+        reader.execute(insert(tables.account).values({**ACCOUNT, "user": "v"}))
+    with database.write() as writer:
+        writer.execute(insert(tables.account).values({**ACCOUNT, "user": "w"}))
+
+
+def test_writers_of_one_file_wait_for_each_other(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'ledger.db'}")
+    database.migrate()
+
+    def count_up() -> None:
+        for _ in range(10):
+            with database.write() as tx:
+                value = tx.execute(select(tables.counter.c.value)).scalar()
+                if value is None:
+                    tx.execute(insert(tables.counter).values(name="n", value=1))
+                else:
+                    tx.execute(tables.counter.update().values(value=value + 1))
+
+    threads = [threading.Thread(target=count_up) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    with database.read() as tx:
+        assert tx.execute(select(tables.counter.c.value)).scalar() == 40
+    database.close()
+
+
+def test_sqlite_keeps_every_commit_on_disk(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'ledger.db'}")
+    with database.read() as tx:
+        settings = {
+            name: tx.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        }
+    assert settings == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 10_000}
+    database.close()
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite://", "sqlite:///:memory:", "mysql://host/name", "postgresql+psycopg2://host/n", "?"]
+)
+def test_a_url_that_names_no_ledger_is_refused(url: str) -> None:
+    with pytest.raises(BadDatabaseUrl):
+        Database(url)
+
+
+def test_the_ledger_is_usable_from_any_thread(floor: Any) -> None:
+    done: list[int] = []
+
+    def work() -> None:
+        floor.offer("j", [(1, 100)])
+        done.append(len(floor.settle(floor.completed("j", floor.report(0, 1, 100))).receipts))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join(30)
+    assert done == [1]
