@@ -35,7 +35,10 @@ def job(request: Request, deps: Deps, user: User, job: str) -> HTMLResponse:
         view = queries.job(tx, job)
         if view is None:
             raise orders.UnknownJob(job)
-        flips = tuple(queries.flips(tx, job))
+        # One message can end the items and the job: then the job's end is the last thing to read.
+        flips = sorted(
+            queries.flips(tx, job), key=lambda flip: (flip.at_ms, flip.item is None and flip.to_state in JOB_ENDS)
+        )
         dispenser = queries.dispenser(tx, view.device)
     return render(
         request,

@@ -1,5 +1,6 @@
 """A site and a browser: Chromium from the system, never one of playwright's own."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -24,12 +25,21 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    """A running site with line-1 and line-2, see `furnish`."""
-    ledger = tmp_path / "pitada.db"
-    database = Database(f"sqlite:///{ledger}")
+@pytest.fixture(scope="session")
+def empty_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite ledger that was migrated once, to be copied."""
+    path = tmp_path_factory.mktemp("ledger") / "empty.db"
+    database = Database(f"sqlite:///{path}")
     database.migrate()
+    database.close()
+    return path
+
+
+@pytest.fixture
+def site(tmp_path: Path, empty_ledger: Path) -> Iterator[Site]:
+    """A running site with line-1 and line-2, see `furnish`."""
+    ledger = Path(shutil.copy(empty_ledger, tmp_path / "pitada.db"))
+    database = Database(f"sqlite:///{ledger}")
     house = WallClockHouse(database, ledger)
     furnish(house)
     site = Site(house)

@@ -149,5 +149,5 @@ def test_without_scripts_one_can_order_and_read(new_context: NewContext, site: S
     site.house.accept("line-1", offer)
     site.house.complete("line-1", offer, ("failed", "jammed"))
     page.goto(f"{site.url}/jobs/{job}")
-    expect(page.get_by_text(ITEM_ERRORS["jammed"])).to_be_visible()
+    expect(page.locator("item-row")).to_contain_text(ITEM_ERRORS["jammed"])
     expect(page.get_by_text("As of")).to_be_visible()
