@@ -37,7 +37,7 @@ async def test_changes_reach_the_disk_without_a_stop(tmp_path: Path) -> None:
     store.changed("a/b", b"here", 1)
 
     async with asyncio.timeout(5):
-        while not RetainedStore(tmp_path / "retained.db").load():  # noqa: ASYNC110 - another process would poll as well
+        while not RetainedStore(tmp_path / "retained.db").load():
             await asyncio.sleep(0.01)
     await store.stop()
 

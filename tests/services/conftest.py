@@ -10,11 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-<<<<<<< HEAD
-from sqlalchemy import create_engine, event, make_url, select, text
-=======
-from sqlalchemy import create_engine, delete, event, make_url, text
->>>>>>> ledger
+from sqlalchemy import create_engine, delete, event, make_url, select, text
 
 from pitada.local.postgresql import LocalPostgresql, LocalPostgresqlError
 from protocol import codec, topics
@@ -24,14 +20,11 @@ from services.devices import FlaskSetup, claim
 from services.ledger import queries, tables
 from services.ledger.audit import audit
 from services.ledger.database import Database
-<<<<<<< HEAD
 from services.ledger.outbox import Due, due
 from services.ledger.settle import Incoming, settle
+from services.ledger.tables import METADATA
 from services.ledger.views import JobView
 from services.orders import OrderedItem, cancel, place, retry
-=======
-from services.ledger.tables import METADATA
->>>>>>> ledger
 
 _numbers = itertools.count(1)
 

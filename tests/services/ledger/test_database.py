@@ -55,10 +55,6 @@ def test_two_may_migrate_at_once(empty_url: str) -> None:
 
 
 def test_an_exception_takes_the_whole_transaction_back(database: Database) -> None:
-<<<<<<< HEAD
-    with pytest.raises(IntegrityError), database.write() as tx:
-        tx.execute(insert(tables.account), [ACCOUNT, ACCOUNT])
-=======
     def fail_half_way() -> None:
         with database.write() as tx:
             tx.execute(insert(tables.account).values(ACCOUNT))
@@ -66,7 +62,6 @@ def test_an_exception_takes_the_whole_transaction_back(database: Database) -> No
 
     with pytest.raises(IntegrityError):
         fail_half_way()
->>>>>>> ledger
     with database.read() as tx:
         assert tx.execute(select(tables.account)).all() == []
 
