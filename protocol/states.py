@@ -33,6 +33,7 @@ JOB_TRANSITIONS = (
     ("offered", "expired", SERVER, "its time was up before the dispenser took it"),
     ("offered", "failed", SERVER, "the dispenser's flash was replaced"),
     ("running", "failed", SERVER, "the dispenser's flash was replaced"),
+    ("running", "done", SERVER, "the dispenser's flash was replaced after every item was done"),
     ("running", "done_partial", SERVER, "the dispenser's flash was replaced after some items were done"),
 )
 
