@@ -20,6 +20,7 @@ async def test_retained_messages_survive_a_restart(tmp_path: Path) -> None:
         await device.publish("pitada/v1/dev-a/flask/1/progress", b"cleared", retain=True)
         await device.publish("pitada/v1/dev-a/flask/1/progress", b"", retain=True)
         await device.leave()
+        await device.drop()
 
     async with EmbeddedBroker(authenticate=authenticate, store_path=store) as second:
         ingest = await Face("embedded", second.host, second.port).client("svc_ingest")
