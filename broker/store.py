@@ -5,15 +5,18 @@ those again when they reconnect, and reports are repeated until they are receipt
 """
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
+
+_log = logging.getLogger(__name__)
 
 # A change is on disk this long after it was made, at the latest (and at `stop`). What a kill -9 loses is no older.
 FLUSH_INTERVAL_S = 0.5
 
-# Milliseconds of waiting for another process that reads the file, before a flush is tried again later.
+# Waiting for another process that uses the file, before a flush is tried again later.
 _BUSY_TIMEOUT_S = 2.0
 
 
@@ -29,8 +32,8 @@ class RetainedStore:
         self._interval_s = flush_interval_s
         self._changes: dict[str, tuple[bytes, int]] = {}  # the last change of each topic: never more than topics
         self._changed = asyncio.Event()
+        self._stopping = asyncio.Event()
         self._writing: asyncio.Task[None] | None = None
-        self.failed_flushes = 0
 
     def load(self) -> list[tuple[str, bytes, int]]:
         """(topic, payload, QoS) of every retained message. Makes the file when there is none."""
@@ -54,9 +57,11 @@ class RetainedStore:
 
     async def stop(self) -> None:
         """Write what is left. Raises `StoreBroken` when that fails."""
+        self._stopping.set()
+        self._changed.set()
         if self._writing is not None:
-            self._writing.cancel()
-            await asyncio.wait([self._writing])
+            # Not cancelled: a thread that still writes older changes would then run beside the last flush.
+            await self._writing
             self._writing = None
         await self.flush()
 
@@ -67,8 +72,7 @@ class RetainedStore:
         if not changes:
             return
         try:
-            # Shielded: a cancelled writer must not leave the thread behind with changes nobody knows of.
-            await asyncio.shield(asyncio.to_thread(self._save, changes))
+            await asyncio.to_thread(self._save, changes)
         except sqlite3.Error as error:
             self._changes = changes | self._changes
             self._changed.set()
@@ -77,13 +81,14 @@ class RetainedStore:
             ) from error
 
     async def _write_for_ever(self) -> None:
-        while True:
+        while not self._stopping.is_set():
             await self._changed.wait()
-            await asyncio.sleep(self._interval_s)  # collects what else changes meanwhile
+            with suppress(TimeoutError):  # collects what else changes meanwhile
+                await asyncio.wait_for(self._stopping.wait(), self._interval_s)
             try:
                 await self.flush()
-            except StoreBroken:
-                self.failed_flushes += 1  # kept, and tried again with the next batch
+            except StoreBroken as error:
+                _log.warning("%s The retained messages are kept in memory and written later.", error)
 
     def _save(self, changes: dict[str, tuple[bytes, int]]) -> None:
         with closing(self._open()) as database, database:
