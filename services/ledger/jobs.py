@@ -16,11 +16,8 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
-    func,
     literal_column,
-    or_,
     select,
-    tuple_,
     update,
 )
 
@@ -31,9 +28,6 @@ from services.ledger.tables import WHOLE_JOB
 
 _JOB_REASONS = {(old, new): why for old, new, says, why in JOB_TRANSITIONS if says == SERVER}
 _ITEM_REASONS = {(old, new): why for old, new, says, why in ITEM_TRANSITIONS if says == SERVER}
-
-# A row of `job_item` by column name.
-ItemRow = RowMapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,39 +225,6 @@ def add_flips(tx: Connection, of: Sequence[tuple[str, int]], old: str, new: str,
     reason = (_JOB_REASONS if whole else _ITEM_REASONS)[old, new]
     rank = (job_rank if whole else item_rank)(new, SERVER)
     insert_all(tx, tables.flip, [_flip(one, rank, old, new, reason, now_ms) for one in of])
-
-
-def items(tx: Connection, job: str) -> list[ItemRow]:
-    """The job's items in order."""
-    table = tables.job_item
-    return list(tx.execute(select(table).where(table.c.job == job).order_by(table.c.item)).mappings())
-
-
-def family(tx: Connection, origins: Sequence[tuple[str, int]]) -> list[ItemRow]:
-    """Those items and every item of a retry that began as one of them, each with its job's
-    `job_state`, `job_says` and `job_seq`. A first item's `origin_job` and `origin_item` are its own."""
-    item, job = tables.job_item, tables.job
-    keys = list(origins)
-    columns = [column for column in item.c if column.name not in ("origin_job", "origin_item")]
-    asked = (
-        select(
-            *columns,
-            func.coalesce(item.c.origin_job, item.c.job).label("origin_job"),
-            func.coalesce(item.c.origin_item, item.c.item).label("origin_item"),
-            job.c.state.label("job_state"),
-            job.c.says.label("job_says"),
-            job.c.seq.label("job_seq"),
-        )
-        .join(job, job.c.job == item.c.job)
-        .where(
-            or_(
-                tuple_(item.c.job, item.c.item).in_(keys),
-                tuple_(item.c.origin_job, item.c.origin_item).in_(keys),
-            )
-        )
-        .order_by(job.c.placed_at_ms, item.c.job, item.c.item)
-    )
-    return list(tx.execute(asked).mappings())
 
 
 def _skip_items(tx: Connection, jobs: Sequence[str], now_ms: int) -> None:

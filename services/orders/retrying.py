@@ -7,9 +7,11 @@ any of them dispensed, so it does not matter which job of the chain is retried, 
 from collections.abc import Sequence
 
 from protocol.states import SERVER, job_rank
+from services.ledger import families as kin
 from services.ledger import jobs
 from services.ledger.database import Database, Transaction
-from services.ledger.jobs import ItemRow, NewItem
+from services.ledger.families import ItemRow
+from services.ledger.jobs import NewItem
 from services.ledger.views import JobView
 from services.orders.errors import NothingToRetry, RetryOpen, StillOpen, UnknownJob
 from services.orders.placing import queue
@@ -36,9 +38,9 @@ def retry(db: Database, job_id: str, *, now_ms: int, new_job_id: str, by: str) -
 def _remaining(tx: Transaction, job_id: str, device: str) -> tuple[list[NewItem], int]:
     """What can be ordered again, in the job's order; and how many items nobody knows the amount of."""
     families: dict[tuple[str, int], list[ItemRow]] = {}
-    for item in jobs.items(tx, job_id):
+    for item in kin.items(tx, job_id):
         families[item["origin_job"] or job_id, item["item"] if item["origin_job"] is None else item["origin_item"]] = []
-    for row in jobs.family(tx, list(families)):
+    for row in kin.family(tx, list(families)):
         families[row["origin_job"], row["origin_item"]].append(row)
     new: list[NewItem] = []
     unknown = 0
