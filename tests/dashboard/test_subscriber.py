@@ -67,7 +67,7 @@ async def test_the_feed_follows_the_broker_and_says_while_it_is_away(
                 topic, payload = status(online=False)
                 async with aiomqtt.Client("127.0.0.1", port) as device:
                     await device.publish(topic, payload, qos=1, retain=True)
-                await until(lambda: not feed._dispensers["line-1"].presence.online)
+                await until(lambda: not feed._fleet.dispensers["line-1"].presence.online)
             await until(lambda: health() == "unreachable")
             async with mosquitto(tmp_path, port):
                 await until(lambda: health() == "connected")
