@@ -55,10 +55,13 @@ def test_two_may_migrate_at_once(empty_url: str) -> None:
 
 
 def test_an_exception_takes_the_whole_transaction_back(database: Database) -> None:
-    twice = [insert(tables.account).values(ACCOUNT)] * 2
-    with pytest.raises(IntegrityError), database.write() as tx:
-        for statement in twice:
-            tx.execute(statement)
+    def fail_half_way() -> None:
+        with database.write() as tx:
+            tx.execute(insert(tables.account).values(ACCOUNT))
+            tx.execute(insert(tables.account).values(ACCOUNT))
+
+    with pytest.raises(IntegrityError):
+        fail_half_way()
     with database.read() as tx:
         assert tx.execute(select(tables.account)).all() == []
 

@@ -1,12 +1,13 @@
 """Facts become ledger rows, once, whatever the order. `floor` audits the ledger after every batch."""
 
+import threading
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, event
 
 from protocol.messages import CompletionReceived
-from services.ledger.settle import Incoming
+from services.ledger.settle import Incoming, settle
 
 TWO = [(1, 100), (2, 200)]
 
@@ -160,3 +161,35 @@ def test_the_statements_of_a_batch_do_not_grow_with_it(floor: Any) -> None:
         event.remove(floor.database.engine, "before_cursor_execute", note)
         counts.append(len(ran))
     assert counts[0] == counts[1]
+
+
+def test_two_that_settle_the_same_messages_at_once_do_not_block_each_other_for_ever(floor: Any) -> None:
+    messages: list[Incoming] = []
+    for number in range(2, 12):
+        floor.claim(f"d-{number}")
+        floor.offer(f"j{number}", TWO, device=f"d-{number}")
+        reports = (floor.report(0, 1, 100), floor.report(1, 2, 200))
+        messages += [
+            floor.status(device=f"d-{number}"),
+            floor.progressed(f"j{number}", 0, 1, 100, device=f"d-{number}"),
+            floor.completed(f"j{number}", *reports, device=f"d-{number}"),
+            Incoming(f"stray{number}", b""),
+        ]
+    together = threading.Barrier(2)
+    settled: list[int] = []
+
+    def work(batch: list[Incoming]) -> None:
+        together.wait(10)
+        for _ in range(5):
+            with floor.database.write() as tx:
+                settled.append(len(settle(tx, batch, floor.now_ms).receipts))
+
+    threads = [threading.Thread(target=work, args=(batch,)) for batch in (messages, messages[::-1])]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert settled == [10] * 10
+    floor.settle()
+    assert {row["state"] for row in floor.rows("job")} == {"done"}
+    assert {row["times"] for row in floor.rows("dead_letter")} == {10}

@@ -11,9 +11,9 @@ from services.ledger.settle import Incoming
 
 NEW_EPOCH = "bbbbbbbb"
 
-# Each example fills and empties a real database; forty find what a thousand do, in a few seconds.
+# Each example fills and empties a real database; these many take a few seconds.
 exhaustive = settings(
-    max_examples=15,
+    max_examples=25,
     deadline=None,
     # The floor is emptied before each use.
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

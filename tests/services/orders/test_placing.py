@@ -56,16 +56,16 @@ def test_an_order_that_does_not_fit_names_the_flask_and_reserves_nothing(kitchen
     kitchen.place((1, 10), (2, 1000))
 
 
-@pytest.mark.parametrize("target_mg", [0, -1, 10_000_001])
-def test_an_amount_that_no_dispenser_takes_is_refused(kitchen: Any, target_mg: int) -> None:
-    with pytest.raises(BadOrder, match="target_mg"):
-        kitchen.place((1, target_mg))
+def test_an_amount_that_no_dispenser_takes_is_refused(kitchen: Any) -> None:
+    for target_mg in (0, -1, 10_000_001):
+        with pytest.raises(BadOrder, match="target_mg"):
+            kitchen.place((1, target_mg))
 
 
-@pytest.mark.parametrize("items", [0, 17])
-def test_a_job_has_1_to_16_items(kitchen: Any, items: int) -> None:
-    with pytest.raises(BadOrder, match=f"{items} items"):
-        kitchen.place(*[(1, 1)] * items)
+def test_a_job_has_1_to_16_items(kitchen: Any) -> None:
+    for items in (0, 17):
+        with pytest.raises(BadOrder, match=f"{items} items"):
+            kitchen.place(*[(1, 1)] * items)
     kitchen.place(*[(1, 1)] * 16)
 
 
@@ -105,11 +105,11 @@ def test_the_same_request_with_the_same_key_gets_the_first_job_as_it_is_now(kitc
     assert kitchen.flask(1)["reserved_mg"] == 0
 
 
-@pytest.mark.parametrize("other", [((1, 11),), ((2, 10),), ((1, 10), (1, 10))])
-def test_a_key_of_another_order_is_refused(kitchen: Any, other: tuple[tuple[int, int], ...]) -> None:
+def test_a_key_of_another_order_is_refused(kitchen: Any) -> None:
     first = kitchen.place((1, 10), idempotency_key="k")
-    with pytest.raises(KeyReused, match=first.job):
-        kitchen.place(*other, idempotency_key="k")
+    for other in ([(1, 11)], [(2, 10)], [(1, 10), (1, 10)]):
+        with pytest.raises(KeyReused, match=first.job):
+            kitchen.place(*other, idempotency_key="k")
     with pytest.raises(KeyReused):
         kitchen.place((1, 10), idempotency_key="k", expires_at_ms=kitchen.now_ms + 5)
 
@@ -125,10 +125,10 @@ def test_a_refused_order_leaves_its_key_free(kitchen: Any) -> None:
     assert kitchen.place((1, 5), idempotency_key="k").state == "queued"
 
 
-@pytest.mark.parametrize("key", ["", "k" * 129])
-def test_a_key_has_1_to_128_characters(kitchen: Any, key: str) -> None:
-    with pytest.raises(BadOrder, match="idempotency key"):
-        kitchen.place((1, 1), idempotency_key=key)
+def test_a_key_has_1_to_128_characters(kitchen: Any) -> None:
+    for key in ("", "k" * 129):
+        with pytest.raises(BadOrder, match="idempotency key"):
+            kitchen.place((1, 1), idempotency_key=key)
 
 
 def test_fifty_orders_at_once_never_promise_more_than_the_flask_holds(kitchen: Any) -> None:
