@@ -71,7 +71,10 @@ class HeldItem:
 
 @dataclass(slots=True)
 class HeldJob:
-    """A row of `job` with its items, with what it was when it was read."""
+    """A row of `job` with its items by number, with what it was when it was read.
+
+    A job that runs and only progresses needs no item but those named; every other needs all of them.
+    """
 
     # Whether another job of this dispenser has that (seq, epoch) already.
     taken: Callable[["HeldJob", int, str], bool]
@@ -84,7 +87,7 @@ class HeldJob:
     epoch: str | None
     accepted_at_ms: int | None
     ended_at_ms: int | None
-    items: list[HeldItem] = field(default_factory=list)
+    items: dict[int, HeldItem] = field(default_factory=dict)
     was_state: str = field(init=False)
     was_rank: int = field(init=False)
     was_seq: int | None = field(init=False)
@@ -107,7 +110,7 @@ class HeldJob:
 
     def progress(self, flask: int, fact: ItemProgressed) -> None:
         """One item moved on. So the job runs."""
-        item = self.items[fact.item] if fact.item < len(self.items) else None
+        item = self.items.get(fact.item)
         if item is None or item.flask != flask or item.target_mg != fact.target_mg:
             raise Rejected("wrong_item", f"job {self.job} has no item {fact.item}: flask {flask}, {fact.target_mg} mg")
         self._check_offer(fact.seq, fact.epoch)
@@ -120,14 +123,13 @@ class HeldJob:
 
     def complete(self, fact: JobCompleted) -> None:
         """The dispenser's last word: every item as reported; no items at all: none was opened."""
-        asked = [(item.flask, item.target_mg) for item in self.items]
+        items = list(self.items.values())
+        asked = [(item.flask, item.target_mg) for item in items]
         if fact.items and asked != [(report.flask, report.target_mg) for report in fact.items]:
             raise Rejected("wrong_item", f"the items are not those of job {self.job}")
         self._check_offer(fact.seq, fact.epoch)
-        reports = fact.items or tuple(_never_had(item) for item in self.items)
-        conflicts = [
-            conflict for item, report in zip(self.items, reports, strict=True) if (conflict := _take(item, report))
-        ]
+        reports = fact.items or tuple(_never_had(item) for item in items)
+        conflicts = [conflict for item, report in zip(items, reports, strict=True) if (conflict := _take(item, report))]
         self.accepted = self.accepted or bool(fact.items)
         if self.rank < JOB_SETTLED:
             self.rank = JOB_SETTLED
@@ -139,7 +141,7 @@ class HeldJob:
 
     def lose_epoch(self) -> None:
         """The dispenser's flash was replaced: what has not ended ends, by the server's word."""
-        for item in self.items:
+        for item in self.items.values():
             if item.rank < ITEM_ENDED:
                 item.state = "in_doubt"
                 item.rank = ITEM_ENDED
@@ -178,7 +180,7 @@ class HeldJob:
         """An ended job's state follows its items. The server's own word stands unless something was dispensed."""
         if self.rank < JOB_ENDED:
             return
-        outcome = job_outcome([item.state for item in self.items])
+        outcome = job_outcome([item.state for item in self.items.values()])
         if self.rank == JOB_SETTLED or outcome in ("done", "done_partial"):
             if outcome != self.state and not self.reason:
                 self.reason = "the dispenser reported more"

@@ -98,27 +98,37 @@ class _Batch:
         named = [
             fact.message for fact in facts if isinstance(fact.message, JobAccepted | ItemProgressed | JobCompleted)
         ]
+        foreign = self._hold_epochs(facts)
         wanted = {message.job for message in named}
-        wanted |= self._hold_epochs(facts)
-        ids = [(job,) for job in sorted(wanted)]
-        for row in self._rows("hold_jobs", ids):
+        wanted |= {job for (job,) in self._rows("open_jobs", [(name,) for name in sorted(foreign)])}
+        for row in self._rows("hold_jobs", [(job,) for job in sorted(wanted)]):
             self.jobs[row[0]] = HeldJob(self._taken, *row)
-        for row in self._rows("items", ids):
-            self.jobs[row[0]].items.append(HeldItem(*row[1:]))
+        self._hold_items(named, foreign)
         self._hold_numbers(named)
 
+    def _hold_items(self, named: Sequence[JobAccepted | ItemProgressed | JobCompleted], foreign: set[str]) -> None:
+        """Every item of the jobs that end, have ended or may be lost; of the others those that progressed."""
+        whole = {message.job for message in named if isinstance(message, JobCompleted)}
+        whole |= {job.job for job in self.jobs.values() if job.rank >= JOB_ENDED or job.device in foreign}
+        some = {(message.job, message.item) for message in named if isinstance(message, ItemProgressed)}
+        found = [
+            *self._rows("all_items", [(job,) for job in sorted(whole)]),
+            *self._rows("named_items", sorted(key for key in some if key[0] not in whole)),
+        ]
+        for row in found:
+            self.jobs[row[0]].items[row[1]] = HeldItem(*row[1:])
+
     def _hold_epochs(self, facts: Sequence[Fact]) -> set[str]:
-        """Where a message names another flash store: the ones known before, and the jobs that a new one ends."""
-        foreign: dict[str, bool] = {}
+        """The dispensers of which a message names another flash store, each told the ones known before."""
+        foreign: set[str] = set()
         for fact in facts:
             epoch = getattr(fact.message, "epoch", None)
             device = self.devices.get(fact.device)
             if device is not None and epoch is not None and epoch != device.epoch:
-                foreign[fact.device] = foreign.get(fact.device, False) or isinstance(fact.message, StatusReported)
+                foreign.add(fact.device)
         for name, epoch in self._rows("known_epochs", [(name,) for name in sorted(foreign)]):
             self.devices[name].known_epochs.add(epoch)
-        moved = sorted(name for name, by_status in foreign.items() if by_status)
-        return {job for (job,) in self._rows("open_jobs", [(name,) for name in moved])}
+        return foreign
 
     def _hold_numbers(self, named: Iterable[JobAccepted | ItemProgressed | JobCompleted]) -> None:
         """Which job numbers are given already, where a job without one is reported under one."""

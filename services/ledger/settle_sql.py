@@ -59,7 +59,8 @@ class Statements:
     known_epochs: Statement
     open_jobs: Statement
     hold_jobs: Statement
-    items: Statement
+    all_items: Statement
+    named_items: Statement
     numbers: Statement
     hold_flasks: Statement
     put_devices: Statement
@@ -86,6 +87,7 @@ def _rows(dialect: str, *names: str) -> Rows:
 def _reads(dialect: str) -> dict[str, Statement]:
     names = _rows(dialect, "device")
     ids = _rows(dialect, "job")
+    named = _rows(dialect, "job", "item")
     keys = _rows(dialect, "device", "flask")
     numbers = _rows(dialect, "device", "epoch", "seq")
     same_number = and_(job.c.device == numbers.c.device, job.c.epoch == numbers.c.epoch, job.c.seq == numbers.c.seq)
@@ -94,7 +96,8 @@ def _reads(dialect: str) -> dict[str, Statement]:
     held = select(*[device.c[name] for name in DEVICE_COLUMNS]).join(names.table, by_device)
     jobs = select(*[job.c[name] for name in JOB_COLUMNS]).join(ids.table, job.c.job == ids.c.job)
     items = select(job_item.c.job, *[job_item.c[name] for name in ITEM_COLUMNS])
-    items = items.join(ids.table, job_item.c.job == ids.c.job).order_by(job_item.c.job, job_item.c.item)
+    all_items = items.join(ids.table, job_item.c.job == ids.c.job).order_by(job_item.c.job, job_item.c.item)
+    same_item = and_(job_item.c.job == named.c.job, job_item.c.item == named.c.item)
     epochs = select(device_epoch.c.device, device_epoch.c.epoch).join(
         names.table, device_epoch.c.device == names.c.device
     )
@@ -110,7 +113,8 @@ def _reads(dialect: str) -> dict[str, Statement]:
         "known_epochs": Statement(names, epochs),
         "open_jobs": Statement(names, running.where(_OPEN_JOB)),
         "hold_jobs": Statement(ids, _locked(jobs.order_by(job.c.job), job)),
-        "items": Statement(ids, items),
+        "all_items": Statement(ids, all_items),
+        "named_items": Statement(named, items.join(named.table, same_item)),
         "numbers": Statement(numbers, taken),
         "hold_flasks": Statement(keys, _locked(flasks.order_by(flask.c.device, flask.c.flask), flask)),
     }

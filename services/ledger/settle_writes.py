@@ -29,8 +29,8 @@ def write(
 ) -> tuple[Stock, tuple[str, ...]]:
     """Write every change of the held rows. Returns the flasks that moved and the ids of the jobs that changed."""
     to = _Writer(tx)
-    changed = [job for job in jobs if job.changed or any(item.changed for item in job.items)]
-    items = [(job, item) for job in changed for item in job.items if item.changed]
+    changed = [job for job in jobs if job.changed or any(item.changed for item in job.items.values())]
+    items = [(job, item) for job in changed for item in job.items.values() if item.changed]
     spoke = {job.device for job in changed}
     _write_devices(to, devices, spoke, now_ms)
     _write_jobs(to, [job for job in changed if job.changed], now_ms)
