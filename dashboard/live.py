@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import structlog
 
 from dashboard.channel import Channel, Viewer
-from dashboard.job_picture import JobPicture, item_values, job_value, summary_value
+from dashboard.fleet_picture import FleetPicture
+from dashboard.job_picture import JobPicture, item_values, job_value
 from dashboard.ledger_reads import LedgerReads
-from dashboard.picture import DispenserPicture, Progress, dispenser_value, flask_value, picture_of
+from dashboard.picture import DispenserPicture, Progress
 from protocol import topics
 from protocol.codec import Malformed, decode
 from protocol.fields import Record
@@ -34,8 +35,10 @@ COALESCE_S = 0.1
 # What has no message of its own shows within this time.
 REREAD_S = 3.0
 
-# The ledger has other readers: however much happens, the feed asks it at most this often.
+# The ledger has other readers: however much happens, the feed asks it at most this often, and rests nine times as long
+# as the last reading took, so that a fleet of any size costs a tenth of one reader.
 REREAD_GAP_S = 0.25
+REST_FOR_EACH_READ = 9
 
 # A screen wall and everybody's phones; each is a socket and a task, so there is a bound.
 MAX_VIEWERS = 500
@@ -72,19 +75,17 @@ class LiveFeed:
         self._reads = reads
         self._now_ms = now_ms
         self._sleep = sleep
-        self._dispensers: dict[str, DispenserPicture] = {}
-        self._fleet = Channel(now_ms)
+        self._fleet = FleetPicture(now_ms)
         self._watched: dict[str, _WatchedJob] = {}
         self._viewers = 0
         self._stale_jobs: set[str] = set()
         self._stale_fleet = True
+        self._reading = asyncio.Lock()
         self._shown = asyncio.Event()
         self._stale = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._health: dict[str, object] = {"broker": "connecting", "ledger": "connected", "since_ms": now_ms()}
-        self._fleet.put("feed", self._health)
-
-    # ---- what comes in
+        self._fleet.channel.put("feed", self._health)
 
     def apply(self, topic: str, payload: bytes, *, retained: bool = False) -> None:
         """Fold one message in. A retained replay is no sign of life; a message that nobody can read is ignored."""
@@ -94,7 +95,7 @@ class LiveFeed:
         except (topics.BadTopic, Malformed):
             self.ignored += 1
             return
-        picture = self._dispensers.get(device)
+        picture = self._fleet.dispensers.get(device)
         if picture is None:
             self._reread_fleet()
             return
@@ -103,8 +104,8 @@ class LiveFeed:
             picture.seen(self._now_ms())
         self._fold(picture, device, flask, message, retained)
         self._show_dispenser(device)
-        if flask in picture.flasks:
-            self._fleet.put(f"flask/{device}/{flask}", flask_value(picture, flask))
+        if flask is not None:
+            self._fleet.show_flask(device, flask)
         self._shown.set()
 
     def source_lost(self) -> None:
@@ -125,8 +126,6 @@ class LiveFeed:
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._reread_fleet)
 
-    # ---- what goes out
-
     @asynccontextmanager
     async def watch(self, job: str | None = None) -> AsyncIterator[Viewer]:
         """A viewer of the whole fleet, or of one job. Raises `TooManyViewers` or `NothingToWatch`."""
@@ -134,10 +133,10 @@ class LiveFeed:
             raise TooManyViewers
         self._viewers += 1
         try:
-            await self._refresh_fleet()
+            await self._refresh_fleet()  # of many who come at once, the first one reads
             if job is None:
-                self._fleet.flush()
-                yield Viewer(self._fleet)
+                self._fleet.channel.flush()
+                yield Viewer(self._fleet.channel)
             else:
                 watched = await self._watch_job(job)
                 watched.viewers += 1
@@ -160,14 +159,14 @@ class LiveFeed:
 
     def flush(self) -> None:
         """Send what changed since the last time to every viewer."""
-        self._fleet.flush()
+        self._fleet.channel.flush()
         for watched in self._watched.values():
             watched.channel.flush()
 
     async def reread(self) -> None:
         """Read from the ledger what may have moved there."""
         jobs, self._stale_jobs = self._stale_jobs & self._watched.keys(), set()
-        if self._stale_fleet and self._viewers:
+        if self._viewers:
             await self._refresh_fleet()
         for job in jobs:
             view = await self._reads.job(job)
@@ -187,6 +186,7 @@ class LiveFeed:
         while True:
             await self._stale.wait()
             self._stale.clear()
+            began_ms = self._now_ms()
             try:
                 await self.reread()
             except Exception:  # whatever the database raises: the picture goes on, and says that the ledger is away
@@ -194,7 +194,8 @@ class LiveFeed:
                 self._health_is(ledger="unreachable")
             else:
                 self._health_is(ledger="connected")
-            await self._sleep(REREAD_GAP_S)
+            took_s = max(0, self._now_ms() - began_ms) / 1000
+            await self._sleep(max(REREAD_GAP_S, took_s * REST_FOR_EACH_READ))
 
     async def _tick_forever(self) -> None:
         while True:
@@ -238,29 +239,17 @@ class LiveFeed:
         self._stale.set()
 
     async def _refresh_fleet(self) -> None:
-        self._stale_fleet = False
-        fleet = await self._reads.fleet()
-        for view in fleet.dispensers:
-            picture = self._dispensers.get(view.device)
-            if picture is None:
-                self._dispensers[view.device] = picture_of(view)
-            else:
-                picture.reread(view)
-        for device in self._dispensers.keys() - {view.device for view in fleet.dispensers}:
-            del self._dispensers[device]
-        keep = {"feed"}
-        for device, picture in self._dispensers.items():
-            self._show_dispenser(device)
-            keep.add(f"device/{device}")
-            for flask in picture.flasks:
-                self._fleet.put(f"flask/{device}/{flask}", flask_value(picture, flask))
-                keep.add(f"flask/{device}/{flask}")
-        for job in fleet.jobs:
-            self._fleet.put(f"job/{job.job}", summary_value(job))
-            keep.add(f"job/{job.job}")
-        for key in self._fleet.keys() - keep:
-            self._fleet.put(key, None)
-        self._shown.set()
+        async with self._reading:
+            if self._stale_fleet:
+                self._stale_fleet = False
+                try:
+                    self._fleet.take(await self._reads.fleet())
+                except BaseException:
+                    self._stale_fleet = True
+                    raise
+                for device in {watched.picture.view.device for watched in self._watched.values()}:
+                    self._show_dispenser(device)
+                self._shown.set()
 
     async def _watch_job(self, job: str) -> _WatchedJob:
         watched = self._watched.get(job)
@@ -269,7 +258,7 @@ class LiveFeed:
         view = await self._reads.job(job)
         if view is None:
             raise NothingToWatch
-        dispenser = self._dispensers.get(view.device)
+        dispenser = self._fleet.dispensers.get(view.device)
         flows = {flask.flask: flask.flow_mg_per_s for flask in dispenser.flasks.values()} if dispenser else {}
         watched = _WatchedJob(JobPicture(view, {}, flows), Channel(self._now_ms))
         for flask, progress in dispenser.progress.items() if dispenser else ():
@@ -283,11 +272,9 @@ class LiveFeed:
         return watched
 
     def _show_dispenser(self, device: str) -> None:
-        picture = self._dispensers.get(device)
-        if picture is None:
+        if device not in self._fleet.dispensers:
             return
-        value = dispenser_value(picture)
-        self._fleet.put(f"device/{device}", value)
+        value = self._fleet.show(device)
         for watched in self._watched.values():
             if watched.picture.view.device == device:
                 watched.channel.put(f"device/{device}", value)
@@ -301,7 +288,7 @@ class LiveFeed:
     def _health_is(self, **states: str) -> None:
         if self._health != {**self._health, **states}:
             self._health = {**self._health, **states, "since_ms": self._now_ms()}
-            for channel in (self._fleet, *(watched.channel for watched in self._watched.values())):
+            for channel in (self._fleet.channel, *(watched.channel for watched in self._watched.values())):
                 channel.put("feed", self._health)
             self._shown.set()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,17 +71,20 @@ class MemoryLedger:
     jobs: dict[str, JobView] = field(default_factory=dict)
     fails: bool = False
     reads: int = 0
+    takes: Callable[[], Awaitable[None]] | None = None
 
     async def fleet(self) -> Fleet:
-        self._read()
+        await self._read()
         return Fleet(tuple(self.dispensers.values()), tuple(self.jobs.values()))
 
     async def job(self, job: str) -> JobView | None:
-        self._read()
+        await self._read()
         return self.jobs.get(job)
 
-    def _read(self) -> None:
+    async def _read(self) -> None:
         self.reads += 1
+        if self.takes is not None:
+            await self.takes()
         if self.fails:
             raise OSError("the disk is gone")
 

@@ -244,3 +244,19 @@ async def test_viewers_are_bounded(ledger: MemoryLedger, clock: Clock) -> None:
             await stack.enter_async_context(feed.watch())
     async with feed.watch():
         pass
+
+
+async def test_of_many_viewers_who_come_at_once_one_reads_the_ledger(feed: LiveFeed, ledger: MemoryLedger) -> None:
+    async with AsyncExitStack() as stack:
+        await asyncio.gather(*(stack.enter_async_context(feed.watch()) for _ in range(50)))
+        assert ledger.reads == 1
+
+
+async def test_a_slow_ledger_is_left_in_peace_for_longer(feed: LiveFeed, ledger: MemoryLedger, clock: Clock) -> None:
+    async with running(feed), feed.watch():
+        ledger.takes = lambda: clock.sleep(0.5)
+        before = ledger.reads
+        for revision in range(100):
+            send(feed, stock(1, 1_000, revision + 2), progress(0, "done", seq=revision + 1, job=f"j{revision}"))
+            await clock.advance(100)
+        assert 1 <= ledger.reads - before <= 3, "ten seconds hold two readings of half a second and their rests"

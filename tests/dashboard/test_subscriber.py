@@ -39,7 +39,7 @@ async def test_the_feed_follows_the_broker_and_says_while_it_is_away(feed: LiveF
             assert broker.filters == ("pitada/v1/#",)
             broker.deliver(*status(online=False))
             async with asyncio.timeout(DEADLINE_S):
-                while feed._dispensers["line-1"].presence.online:
+                while feed._fleet.dispensers["line-1"].presence.online:
                     await asyncio.sleep(0)  # as above
             reachable.clear()
             broker.lose()

@@ -1,5 +1,6 @@
 """A house for the integration tests: either broker, SQLite, the demo's dispensers, and an operator's account."""
 
+import asyncio
 import contextlib
 import secrets
 from collections.abc import AsyncIterator
@@ -49,4 +50,7 @@ async def running_house(directory: Path, broker: str) -> AsyncIterator[TestHouse
             server = stack.enter_context(LocalMosquitto(directory / "mosquitto", accounts))
             settings = settings.model_copy(update={"broker": "external", "broker_port": server.port})
         async with open_house(settings) as house:
+            async with asyncio.timeout(20):
+                while not all(health.ok for health in house.health):
+                    await asyncio.sleep(0.01)
             yield TestHouse(house, specs, operator)
