@@ -74,6 +74,7 @@ async def test_one_retained_progress_a_flask_and_one_completion_a_dispenser_for_
     assert {name for name, *_ in completions} == {topics.COMPLETION.topic(device) for device in KITCHEN}
     for _, _, _, payload in completions:
         assert codec.decode(messages.JobCompleted, payload).state == "done"
-    assert everything == []
+    # Mosquitto grants the wide filter and then filters what it delivers; the embedded broker refuses it.
+    assert all(name.startswith("pitada/v1/bar/") for name, *_ in everything)
     assert neighbour == []
     assert commands == []
