@@ -6,7 +6,7 @@ and nobody can take over another's.
 """
 
 from protocol import topics
-from protocol.fields import DEVICE_CHARS
+from protocol.fields import DEVICE_CHARS, ID_CHARS
 
 DEVICE = "device"
 INGEST = "ingest"
@@ -62,8 +62,9 @@ def role_of(user: str) -> "str | None":
     """The role that a user name has, or None when the name is nobody's."""
     if user in SERVICE_ACCOUNTS:
         return SERVICE_ACCOUNTS[user]
-    if user.startswith(OPERATOR_PREFIX) and 0 < len(user[len(OPERATOR_PREFIX) :].strip()) <= 32:
-        return OPERATOR
+    if user.startswith(OPERATOR_PREFIX):
+        name = user[len(OPERATOR_PREFIX) :]
+        return OPERATOR if 0 < len(name) <= 32 and not name.strip(ID_CHARS) else None
     if 3 <= len(user) <= 32 and not user.strip(DEVICE_CHARS):
         return DEVICE
     return None

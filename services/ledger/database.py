@@ -23,6 +23,10 @@ MIGRATION_LOCK = 0x70697461646131
 POOL_SIZE = 10
 
 
+# The beginnings of SQLite's own names for what passes by itself or by somebody's hand: a lock, a disk.
+_SQLITE_AWAY = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_IOERR", "SQLITE_FULL", "SQLITE_CANTOPEN", "SQLITE_NOMEM")
+
+
 class LedgerError(Exception):
     """The ledger cannot do what was asked. The text says why and what to do."""
 
@@ -98,6 +102,10 @@ def _answering() -> Iterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError) as error:
+        # To SQLite's driver a mistake in a statement is an operational error too; that one is ours.
+        name = getattr(error.orig, "sqlite_errorname", None)
+        if name is not None and not name.startswith(_SQLITE_AWAY):
+            raise
         raise DatabaseUnavailable(f"the database does not answer: {error.orig}") from error
 
 

@@ -74,7 +74,25 @@ def test_viewers_read_everything_of_ours_and_write_nothing(user: str) -> None:
     assert not any(may_publish(user, channel.topic("one", 1)) for channel in topics.CHANNELS)
 
 
-@pytest.mark.parametrize("name", ["", "ab", "svc_other", "op_", "Kitchen", "a/b", "a+b", "#", "$SYS", "a" * 33, "a_b"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "ab",
+        "svc_other",
+        "op_",
+        "Kitchen",
+        "a/b",
+        "a+b",
+        "#",
+        "$SYS",
+        "a" * 33,
+        "a_b",
+        "op_a b",
+        "op_a:b",
+        "op_" + "a" * 33,
+    ],
+)
 def test_a_name_that_is_nobodys_has_no_role(name: str) -> None:
     assert role_of(name) is None
     assert not access.filters_of(name, access.SUBSCRIBE)
