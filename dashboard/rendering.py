@@ -31,7 +31,16 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(grams=grams, signed_grams=signed_grams, utc=utc, iso=iso, seconds=seconds, ago=ago, tint=tint)
+    made.filters.update(
+        grams=grams,
+        short_grams=short_grams,
+        signed_grams=signed_grams,
+        utc=utc,
+        iso=iso,
+        seconds=seconds,
+        ago=ago,
+        tint=tint,
+    )
     made.filters["plain_grams"] = plain_grams
     made.globals.update(
         item_words=words.ITEM_WORDS,
@@ -58,6 +67,13 @@ def render(request: Request, template: str, status: int = 200, **values: object)
 def grams(amount_mg: int | None) -> str:
     """`12.5 g`, without digits that are not there; an unknown amount is a dash."""
     return UNKNOWN if amount_mg is None else f"{plain_grams(amount_mg, group=True)} g"
+
+
+def short_grams(amount_mg: int) -> str:
+    """`4,973 g` or `97.3 g`: about four digits, for a small space; `shortMass` in format.js writes the same."""
+    step_mg = 1000 if abs(amount_mg) >= 1_000_000 else 100 if abs(amount_mg) >= 100_000 else 10
+    steps = (2 * abs(amount_mg) + step_mg) // (2 * step_mg)
+    return grams(steps * step_mg * (-1 if amount_mg < 0 else 1))
 
 
 def signed_grams(amount_mg: int) -> str:

@@ -7,8 +7,9 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
-from protocol import access, errors, limits, states, topics
+from protocol import access, codec, errors, limits, messages, states, topics
 from protocol.fields import Record, Records
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -75,8 +76,42 @@ def limit_table() -> str:
     return _table(("limit", "value", "why"), rows)
 
 
+def example() -> str:
+    """One job of two flasks, the second jammed, as it travels."""
+    job, epoch = "01JD4X7M0T2Q8R5V9W3Y6Z1A2B", "9f1c27e0aa41d3b6"
+    ids: dict[str, Any] = {"job": job, "seq": 7}
+    when: dict[str, Any] = {"epoch": epoch, "boot": 3}
+    salt: dict[str, Any] = {"item": 0, "target_mg": 5000, "error": None}
+    done: dict[str, Any] = {**salt, "state": "done", "dispensed_mg": 5003, "duration_ms": 625}
+    jammed: dict[str, Any] = {
+        "item": 1, "target_mg": 2000, "error": "jammed", "state": "failed", "dispensed_mg": 0, "duration_ms": 0,
+    }  # fmt: skip
+    items = (messages.OfferedItem(flask=1, target_mg=5000), messages.OfferedItem(flask=2, target_mg=2000))
+    reports = (messages.ItemReport(flask=1, **done), messages.ItemReport(flask=2, **jammed))
+    opened: dict[str, Any] = {**salt, "state": "dispensing", "dispensed_mg": None, "duration_ms": None}
+    exchange: list[tuple[topics.Channel, int | None, Record]] = [
+        (topics.OFFER, None, messages.OfferJob(epoch=epoch, items=items, **ids)),
+        (topics.ACCEPT, None, messages.JobAccepted(refusal=None, ms=61_020, **ids, **when)),
+        (topics.PROGRESS, 1, messages.ItemProgressed(ms=61_090, **opened, **ids, **when)),
+        (topics.PROGRESS, 1, messages.ItemProgressed(ms=61_760, **done, **ids, **when)),
+        (topics.PROGRESS, 2, messages.ItemProgressed(ms=62_130, **jammed, **ids, **when)),
+        (
+            topics.COMPLETION,
+            None,
+            messages.JobCompleted(state="done_partial", items=reports, ms=62_200, **ids, **when),
+        ),
+        (topics.RECEIPT, None, messages.CompletionReceived(epoch=epoch, **ids)),
+    ]
+    lines = []
+    for channel, flask, message in exchange:
+        arrow = "->" if channel.sender == "device" else "<-"
+        lines.append(f"{arrow} {channel.topic('kitchen', flask)}\n   {codec.encode(message).decode()}")
+    return "\n".join(["```", *lines, "```"])
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "topics": topic_table,
+    "example": example,
     "messages": message_tables,
     "item-diagram": item_diagram,
     "item-transitions": item_transitions,

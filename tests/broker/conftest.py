@@ -4,7 +4,6 @@ import asyncio
 import base64
 import contextlib
 import hashlib
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,8 @@ import pytest
 
 from broker.limits import Limits
 from broker.server import EmbeddedBroker
-from pitada.local.mosquitto import LocalMosquitto, MosquittoFailed, find_binary
+from pitada.local.mosquitto import LocalMosquitto
+from tests.programs import need
 
 PASSWORD = b"a password of the tests"
 ACCOUNTS = ("dev-a", "dev-b", "svc_ingest", "svc_dispatch", "svc_dashboard", "op_ana")
@@ -38,12 +38,7 @@ def authenticate(user: str, password: bytes) -> bool:
 @pytest.fixture
 def mosquitto_installed() -> None:
     """In CI a missing Mosquitto is a failure; elsewhere the test says loudly that it did not run."""
-    try:
-        find_binary()
-    except MosquittoFailed as error:
-        if os.environ.get("CI") == "true":
-            pytest.fail(str(error))
-        pytest.skip(str(error))
+    need("mosquitto")
 
 
 def text(value: str) -> bytes:

@@ -15,6 +15,7 @@ from dashboard.rendering import (
     iso,
     plain_grams,
     seconds,
+    short_grams,
     signed_grams,
 )
 from dashboard.rendering import tint as tint_of
@@ -26,6 +27,21 @@ from dashboard.rendering import tint as tint_of
 )
 def test_grams_are_exact_without_trailing_zeros(amount_mg: int, shown: str) -> None:
     assert grams(amount_mg) == shown
+
+
+@pytest.mark.parametrize(
+    ("amount_mg", "shown"),
+    [
+        (0, "0 g"),
+        (12_345, "12.35 g"),
+        (99_996, "100 g"),
+        (123_456, "123.5 g"),
+        (4_993_272, "4,993 g"),
+        (-123_456, f"{MINUS}123.5 g"),
+    ],
+)
+def test_short_grams_have_about_four_digits(amount_mg: int, shown: str) -> None:
+    assert short_grams(amount_mg) == shown
 
 
 def test_an_unknown_amount_is_a_dash_not_a_zero() -> None:

@@ -10,8 +10,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from services.ledger.database import Database
 from tests.dashboard.house import furnish
 from tests.e2e.site import Site, WallClockHouse
+from tests.programs import chromium
 
-CHROMIUM = "/usr/bin/chromium"
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 
 NewContext = Callable[..., BrowserContext]
@@ -20,7 +20,7 @@ NewContext = Callable[..., BrowserContext]
 @pytest.fixture(scope="module")  # not longer: while playwright runs, no test of other rooms can run an event loop
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        browser = playwright.chromium.launch(executable_path=chromium(), args=ARGS)
         yield browser
         browser.close()
 

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -35,22 +34,6 @@ def pitada(tmp_path: Path) -> Run:
         )
 
     return run
-
-
-@pytest.fixture
-def need() -> Callable[[str], str]:
-    """The path of a real program. Missing: a failure where CI=true, elsewhere the test is skipped and says so."""
-
-    def find(program: str) -> str:
-        path = shutil.which(program) or shutil.which(program, path="/usr/sbin:/usr/local/sbin")
-        if path is None:
-            message = f"{program} is not installed: run `bash scripts/servers.sh`"
-            if os.environ.get("CI") == "true":
-                pytest.fail(message)
-            pytest.skip(message)
-        return path
-
-    return find
 
 
 class Background:

@@ -1,6 +1,5 @@
 """The whole house in a real browser: nothing is played, from the form to the simulated gate and back to the pixel."""
 
-import shutil
 from pathlib import Path
 
 from playwright.async_api import Page, async_playwright, expect
@@ -13,8 +12,8 @@ from simulators import faults
 from simulators.faults import Fault, FixedFaults
 from simulators.fleet import Fleet
 from tests.integration.houses import running_house
+from tests.programs import chromium
 
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 
 
@@ -47,7 +46,7 @@ async def test_an_order_runs_to_its_end_and_a_jam_says_why(tmp_path: Path) -> No
     ):
         house = running.house
         await fleet.wait_until(lambda: fleet.connected == len(running.specs), within_s=20)
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        browser = await playwright.chromium.launch(executable_path=chromium(), args=ARGS)
         page = await browser.new_page(locale="en-GB")
         page.set_default_timeout(15_000)
         page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from protocol.states import ITEM_ENDS, JOB_ENDS
+from tests.programs import need
 
 
 def judged(summary: dict[str, Any]) -> None:
@@ -34,7 +35,7 @@ def judged(summary: dict[str, Any]) -> None:
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("servers", [("embedded", "sqlite"), ("mosquitto", "postgresql")], ids="-".join)
 def test_thirty_jobs_through_drops_cuts_and_a_jam_end_with_the_ledger_equal_to_the_truth(
-    pitada: Callable[..., "subprocess.CompletedProcess[str]"], need: Callable[[str], str], servers: tuple[str, str]
+    pitada: Callable[..., "subprocess.CompletedProcess[str]"], servers: tuple[str, str]
 ) -> None:
     broker, database = servers
     if broker == "mosquitto":

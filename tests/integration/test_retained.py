@@ -19,6 +19,7 @@ from services.mqtt import Account
 from services.orders import OrderedItem
 from simulators.fleet import Fleet
 from tests.integration.houses import TestHouse, running_house
+from tests.programs import need
 
 # Long enough for every retained message on loopback; the tool then ends by itself.
 LISTEN_S = "2"
@@ -43,7 +44,7 @@ async def sub(program: str, house: TestHouse, account: Account, topic: str) -> l
 
 @pytest.mark.parametrize("broker", ["mosquitto", "embedded"])
 async def test_one_retained_progress_a_flask_and_one_completion_a_dispenser_for_those_who_may_see_them(
-    tmp_path: Path, broker: str, need: Callable[[str], str], until: Callable[..., Any]
+    tmp_path: Path, broker: str, until: Callable[..., Any]
 ) -> None:
     program = need("mosquitto_sub")
     async with running_house(tmp_path / "data", broker) as house:

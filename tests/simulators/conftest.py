@@ -18,6 +18,7 @@ from simulators.flask import Flask, FlaskSpec
 from simulators.hardware import Hardware
 from simulators.truth import Truth
 from simulators.wifi import Network
+from tests.programs import need
 
 DEADLINE_S = 10
 CONNACK = b"\x20\x02\x00\x00"
@@ -193,7 +194,7 @@ def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     # It logs its start and no connections: nobody reads on, and a full pipe would stop it.
     config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nlog_type information\n")
     process = subprocess.Popen(
-        ["/usr/sbin/mosquitto", "-c", config], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [need("mosquitto"), "-c", config], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     assert process.stdout is not None
     for line in process.stdout:

@@ -1,6 +1,6 @@
 // Dispensers, flasks and job rows.
 
-import { mass, setText } from "./format.js";
+import { massFor, setText } from "./format.js";
 import { LiveElement } from "./live-element.js";
 import { sentence, showChip } from "./words.js";
 
@@ -24,7 +24,10 @@ class DispenserTile extends LiveElement {
 
 class FlaskView extends LiveElement {
   show(flask) {
-    for (const name of ["stock_mg", "reserved_mg", "available_mg"]) setText(this.bind(name), mass(flask[name]));
+    for (const name of ["stock_mg", "reserved_mg", "available_mg"]) {
+      const shown = this.bind(name);
+      setText(shown, massFor(shown)(flask[name]));
+    }
     const level = share(flask.stock_mg, flask.capacity_mg);
     const kept = Math.min(level, share(flask.reserved_mg, flask.capacity_mg));
     const top = (INSIDE.bottom - INSIDE.height * level).toFixed(1);

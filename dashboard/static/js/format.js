@@ -9,6 +9,10 @@ const day = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "m
 const SPACE = "\u202f";
 
 export const mass = (mg) => (mg === null || mg === undefined ? "–" : `${grams.format(mg / 1000)}${SPACE}g`);
+export const shortMass = (mg) => {
+  const stepMg = Math.abs(mg) >= 1e6 ? 1000 : Math.abs(mg) >= 1e5 ? 100 : 10;
+  return mass(Math.sign(mg) * Math.floor((2 * Math.abs(mg) + stepMg) / (2 * stepMg)) * stepMg);
+};
 export const signedMass = (mg) => `${signed.format(mg / 1000)}${SPACE}g`;
 export const roughMass = (mg) => `≈${SPACE}${rough.format(mg / 1000)}${SPACE}g`;
 export const seconds = (ms) => (ms === null ? "–" : `${rough.format(ms / 1000)}${SPACE}s`);
@@ -31,13 +35,19 @@ export function age(ms, nowMs) {
 export function localise(root, nowMs) {
   for (const data of root.querySelectorAll("data.mass")) {
     if (data.value === "") continue;
-    setText(data, data.hasAttribute("data-signed") ? signedMass(Number(data.value)) : mass(Number(data.value)));
+    setText(data, massFor(data)(Number(data.value)));
   }
   for (const element of root.querySelectorAll("time.moment")) {
     const at = Date.parse(element.dateTime);
     element.title = day.format(at);
     setText(element, moment(at, nowMs));
   }
+}
+
+// How this element shows its amount.
+export function massFor(element) {
+  if (element?.hasAttribute("data-signed")) return signedMass;
+  return element?.hasAttribute("data-short") ? shortMass : mass;
 }
 
 // Writes only what differs: screen readers and layout stay quiet otherwise.
