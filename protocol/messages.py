@@ -4,7 +4,8 @@ Amounts are integer milligrams, durations integer milliseconds. `ms` counts from
 wall time: order is (epoch, boot, ms).
 """
 
-from protocol.errors import ITEM_ERRORS, REFUSALS
+from protocol import shared
+from protocol.errors import REFUSALS
 from protocol.fields import (
     DEVICE_CHARS,
     HEX_CHARS,
@@ -12,7 +13,6 @@ from protocol.fields import (
     VERSION_CHARS,
     BadValue,
     Choice,
-    Field,
     Flag,
     Int,
     Record,
@@ -20,64 +20,11 @@ from protocol.fields import (
     Text,
     table,
 )
-from protocol.limits import MAX_COUNT, MAX_FLASKS, MAX_ITEMS, MAX_MS, MAX_OPEN_MS, MAX_TARGET_MG
+from protocol.limits import MAX_COUNT, MAX_FLASKS, MAX_ITEMS, MAX_MS, MAX_OPEN_MS
 from protocol.states import COMPLETION_STATES, ITEM_ENDS, ITEM_STATES, job_outcome
 
 DEVICE_ID = Text("device", 3, 32, DEVICE_CHARS, "the dispenser: MQTT user name, client id and topic level")
 RESET_CAUSES = ("power_on", "reset", "watchdog", "brownout", "deep_sleep", "soft", "unknown")
-
-
-def _job() -> Field:
-    return Text("job", 1, 32, ID_CHARS, "the job's id, given by the server")
-
-
-def _seq() -> Field:
-    return Int("seq", 1, MAX_COUNT, "the dispenser's job number, given by the server; it only rises")
-
-
-def _epoch() -> Field:
-    return Text("epoch", 8, 16, HEX_CHARS, "the flash store's random name; a wiped or replaced board has a new one")
-
-
-def _boot() -> Field:
-    return Int("boot", 1, MAX_COUNT, "boot counter, kept in flash")
-
-
-def _ms() -> Field:
-    return Int("ms", 0, MAX_MS, "time since boot when this was recorded", "ms")
-
-
-def _flask() -> Field:
-    return Int("flask", 1, MAX_FLASKS, "flask number, from 1")
-
-
-def _item() -> Field:
-    return Int("item", 0, MAX_ITEMS - 1, "position in the job, from 0")
-
-
-def _target() -> Field:
-    return Int("target_mg", 1, MAX_TARGET_MG, "amount asked for", "mg")
-
-
-def _dispensed() -> Field:
-    return Int(
-        "dispensed_mg",
-        0,
-        2 * MAX_TARGET_MG,
-        "amount that left the flask; null while it is open, and for ever when in doubt: from 0 to target_mg",
-        "mg",
-        null=True,
-    )
-
-
-def _duration() -> Field:
-    return Int(
-        "duration_ms", 0, MAX_OPEN_MS * 2, "time the flask was open; null while it is, or in doubt", "ms", null=True
-    )
-
-
-def _item_error() -> Field:
-    return Choice("error", tuple(sorted(ITEM_ERRORS)), "why the item was not done", null=True)
 
 
 class OfferedItem(Record):
@@ -85,7 +32,7 @@ class OfferedItem(Record):
 
     flask: int
     target_mg: int
-    FIELDS = table(_flask(), _target())
+    FIELDS = table(shared.FLASK, shared.TARGET)
 
 
 class ItemReport(Record):
@@ -99,13 +46,13 @@ class ItemReport(Record):
     duration_ms: "int | None"
     error: "str | None"
     FIELDS = table(
-        _item(),
-        _flask(),
+        shared.ITEM,
+        shared.FLASK,
         Choice("state", ITEM_ENDS, "how the item ended"),
-        _target(),
-        _dispensed(),
-        _duration(),
-        _item_error(),
+        shared.TARGET,
+        shared.DISPENSED,
+        shared.DURATION,
+        shared.ITEM_ERROR,
     )
 
     def check(self) -> None:
@@ -123,7 +70,7 @@ class FlaskConfig(Record):
     open_us: int
     settle_ms: int
     FIELDS = table(
-        _flask(),
+        shared.FLASK,
         Int("flow_mg_per_s", 0, 1_000_000, "calibrated flow; 0: not calibrated", "mg/s"),
         Int("max_open_ms", 1, MAX_OPEN_MS, "longest single opening", "ms"),
         Int("channel", 0, 15, "servo driver channel"),
@@ -154,10 +101,10 @@ class StatusReported(Record):
     fault: "str | None"
     FIELDS = table(
         Flag("online", "false only in the last will"),
-        _epoch(),
-        _boot(),
+        shared.EPOCH,
+        shared.BOOT,
         Int("connection", 1, MAX_COUNT, "connection number since boot"),
-        _ms(),
+        shared.MS,
         Text("firmware", 1, 32, VERSION_CHARS, "firmware version"),
         Choice("reset_cause", RESET_CAUSES, "why it booted"),
         Int("config_version", 0, MAX_COUNT, "version of the configuration in flash; 0: none yet"),
@@ -183,17 +130,17 @@ class ItemProgressed(Record):
     boot: int
     ms: int
     FIELDS = table(
-        _job(),
-        _seq(),
-        _item(),
+        shared.JOB,
+        shared.SEQ,
+        shared.ITEM,
         Choice("state", ITEM_STATES, "state of the item"),
-        _target(),
-        _dispensed(),
-        _duration(),
-        _item_error(),
-        _epoch(),
-        _boot(),
-        _ms(),
+        shared.TARGET,
+        shared.DISPENSED,
+        shared.DURATION,
+        shared.ITEM_ERROR,
+        shared.EPOCH,
+        shared.BOOT,
+        shared.MS,
     )
 
     def check(self) -> None:
@@ -210,12 +157,12 @@ class JobAccepted(Record):
     boot: int
     ms: int
     FIELDS = table(
-        _job(),
-        _seq(),
+        shared.JOB,
+        shared.SEQ,
         Choice("refusal", tuple(sorted(REFUSALS)), "null: accepted", null=True),
-        _epoch(),
-        _boot(),
-        _ms(),
+        shared.EPOCH,
+        shared.BOOT,
+        shared.MS,
     )
 
 
@@ -233,13 +180,13 @@ class JobCompleted(Record):
     boot: int
     ms: int
     FIELDS = table(
-        _job(),
-        _seq(),
+        shared.JOB,
+        shared.SEQ,
         Choice("state", COMPLETION_STATES, "how the job ended"),
         Records("items", ItemReport, 0, MAX_ITEMS, "every item, in order"),
-        _epoch(),
-        _boot(),
-        _ms(),
+        shared.EPOCH,
+        shared.BOOT,
+        shared.MS,
     )
 
     def check(self) -> None:
@@ -279,7 +226,7 @@ class OfferJob(Record):
     seq: int
     epoch: str
     items: "tuple[OfferedItem, ...]"
-    FIELDS = table(_job(), _seq(), _epoch(), Records("items", OfferedItem, 1, MAX_ITEMS, "flasks in order"))
+    FIELDS = table(shared.JOB, shared.SEQ, shared.EPOCH, Records("items", OfferedItem, 1, MAX_ITEMS, "flasks in order"))
 
 
 class CancelJob(Record):
@@ -288,7 +235,7 @@ class CancelJob(Record):
     job: str
     seq: int
     epoch: str
-    FIELDS = table(_job(), _seq(), _epoch())
+    FIELDS = table(shared.JOB, shared.SEQ, shared.EPOCH)
 
 
 class CompletionReceived(Record):
@@ -297,7 +244,7 @@ class CompletionReceived(Record):
     job: str
     seq: int
     epoch: str
-    FIELDS = table(_job(), _seq(), _epoch())
+    FIELDS = table(shared.JOB, shared.SEQ, shared.EPOCH)
 
 
 class ResendCompletions(Record):
