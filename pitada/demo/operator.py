@@ -35,8 +35,8 @@ _RECENT = 60
 # A job whose flasks fail again and again is left to a person.
 _RETRIES = 2
 
-# An order that nobody can take in time.
-_SHORT_EXPIRY_MS = 100
+# An order whose time is up before the next look of dispatch, however soon the dispenser is free.
+_SHORT_EXPIRY_MS = 1
 
 # Refilled when it cannot be sure to serve the next orders.
 _LOW_PERCENT = 25
