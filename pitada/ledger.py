@@ -6,7 +6,7 @@ from services.settings import Settings
 
 def open_database(settings: Settings) -> Database:
     """The ledger at this version's tables; the data directory is made where it is missing."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = Database(settings.ledger_url)
     database.migrate()
     return database

@@ -59,7 +59,13 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
         return
     table = Table(title=title, title_justify="left")
     for column in columns:
-        table.add_column(column, justify="right" if column.endswith(" g") or column in ("flask", "#") else "left")
+        # An id is there to be copied: never cut.
+        table.add_column(
+            column,
+            justify="right" if column.endswith(" g") or column in ("flask", "#") else "left",
+            no_wrap=column == "job",
+            overflow="fold" if column == "job" else "ellipsis",
+        )
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else str(cell) for cell in row))
     console.print(table)
