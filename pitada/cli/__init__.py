@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from pitada.cli import demo, devices, fleet, orders, reads, up
+from pitada.cli import demo, devices, fleet, orders, reads, serve, up
 from pitada.cli.output import errors
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
 )
 app.command()(up.up)
 app.command()(up.link)
+app.command()(serve.migrate)
 app.command()(demo.demo)
 app.command()(fleet.fleet)
 app.command()(orders.order)
@@ -30,6 +31,7 @@ app.command()(reads.stock)
 app.command()(reads.audit)
 app.command()(reads.dead_letters)
 app.add_typer(devices.app, name="devices")
+app.add_typer(serve.app, name="serve")
 
 
 def main() -> None:

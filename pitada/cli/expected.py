@@ -5,7 +5,7 @@ from broker.store import StoreBroken
 from pitada.demo.run import DemoStuck
 from pitada.local.mosquitto import MosquittoFailed
 from pitada.local.postgresql import LocalPostgresqlError
-from pitada.secrets import UnsafeSecrets
+from pitada.secrets import BadSecrets
 from pitada.web import PortTaken
 from services.devices import DeviceRefused
 from services.ledger.database import LedgerError
@@ -23,7 +23,7 @@ EXPECTED = (
     OrderRefused,
     PortTaken,
     StoreBroken,
-    UnsafeSecrets,
+    BadSecrets,
 )
 
 
