@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from broker.server import EmbeddedBroker
@@ -21,6 +22,7 @@ from dashboard.deps import Dashboard
 from dashboard.ledger_reads import ledger_reads
 from dashboard.live import LiveFeed
 from dashboard.subscriber import follow
+from pitada.broker_files import write_accounts
 from pitada.ledger import named_database, open_database
 from pitada.secrets import own_account, service_accounts
 from pitada.web import App, health_app, listen, serving
@@ -36,6 +38,9 @@ from services.settings import Settings
 
 # How often a service that is ready before its database looks again.
 _LOOK_S = 0.5
+
+# How soon a claimed dispenser may sign in: before it has been carried to its place.
+_ACCOUNTS_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,30 @@ async def open_service(settings: Settings, name: str) -> AsyncIterator[House]:
         url = await stack.enter_async_context(_http(settings, [service]))
         await stack.enter_async_context(_running(run))
         yield House(database, site.broker, url, (service.health,))
+
+
+@contextlib.asynccontextmanager
+async def open_accounts(settings: Settings, directory: Path) -> AsyncIterator[House]:
+    """Keeps Mosquitto's files in `directory` as the ledger's accounts are, while the block runs."""
+    health = Health("accounts", now_ms)
+    async with contextlib.AsyncExitStack() as stack:
+        database = named_database(settings)
+        stack.callback(database.close)
+
+        async def run() -> None:
+            await _await_tables(database, health)
+            while True:
+                try:
+                    accounts = await asyncio.to_thread(devices.accounts, database)
+                    await asyncio.to_thread(write_accounts, directory, accounts)
+                    health.up()
+                except DatabaseUnavailable as down:
+                    health.down("database", str(down))
+                await asyncio.sleep(_ACCOUNTS_S)
+
+        url = await stack.enter_async_context(_http(settings, [_Service(health, run)]))
+        await stack.enter_async_context(_running(run))
+        yield House(database, _address(settings), url, (health,))
 
 
 def _ingest(site: _Site, account: Account) -> _Service:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,6 +12,8 @@ from pitada.cli.output import configure_logs, console, print_json
 from pitada.cli.up import stop_on_signal
 from pitada.ledger import open_database
 from pitada.secrets import service_accounts
+from protocol.access import SERVICE_ACCOUNTS
+from services import devices
 from services.clock import now_ms
 from services.settings import Settings
 
@@ -26,7 +29,9 @@ def migrate(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
     """Bring the database's tables to this version, once, before its services start; make their passwords if needed."""
     settings = settings_from(data_dir=data_dir, database_url=database_url)
     with contextlib.closing(open_database(settings)) as database:
-        service_accounts(settings.data_dir, database, now_ms())
+        # A service with a password file of its own has set its own account: that one stays as it is.
+        if not SERVICE_ACCOUNTS.keys() <= devices.accounts(database).keys():
+            service_accounts(settings.data_dir, database, now_ms())
     console.print("The tables are of this version.")
 
 
@@ -103,9 +108,31 @@ def dashboard(
     )
 
 
+@app.command()
+def accounts(
+    directory: Annotated[Path, typer.Argument(help="Where `pitada broker-config` wrote Mosquitto's files.")],
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    health_port: HealthPort = None,
+) -> None:
+    """Keep Mosquitto's accounts as the ledger has them, until Ctrl-C or SIGTERM."""
+    configure_logs()
+    settings = settings_from(data_dir=data_dir, database_url=database_url, health_port=health_port)
+    asyncio.run(_keep_accounts(directory.absolute(), settings))
+
+
 def _run(service: str, settings: Settings) -> None:
     configure_logs()
     asyncio.run(_serve(service, settings.model_copy(update={"broker": "external"})))
+
+
+async def _keep_accounts(directory: Path, settings: Settings) -> None:
+    from pitada.house import open_accounts
+
+    stop = stop_on_signal()
+    async with open_accounts(settings, directory) as running:
+        print_json({"service": "accounts", "url": running.url})
+        await stop.wait()
 
 
 async def _serve(service: str, settings: Settings) -> None:
