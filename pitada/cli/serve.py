@@ -25,12 +25,18 @@ BrokerTlsCa = Annotated[str | None, typer.Option(help="Certificates to trust for
 HealthPort = Annotated[int | None, typer.Option(help="Port of /healthz; 0: any free one.")]
 
 
-def migrate(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
-    """Bring the database's tables to this version, once, before its services start; make their passwords if needed."""
+def migrate(
+    tables_only: Annotated[
+        bool, typer.Option("--tables-only", help="The services bring password files of their own.")
+    ] = False,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Bring the database's tables to this version, once, before its services start; make the services' passwords."""
     settings = settings_from(data_dir=data_dir, database_url=database_url)
     with contextlib.closing(open_database(settings)) as database:
         # A service with a password file of its own has set its own account: that one stays as it is.
-        if not SERVICE_ACCOUNTS.keys() <= devices.accounts(database).keys():
+        if not tables_only and not SERVICE_ACCOUNTS.keys() <= devices.accounts(database).keys():
             service_accounts(settings.data_dir, database, now_ms())
     console.print("The tables are of this version.")
 
