@@ -19,7 +19,7 @@ FROM python:3.12-slim
 # openssl: `pitada secrets` and `pitada certificates`.
 RUN apt-get update && apt-get install -y --no-install-recommends openssl && rm -rf /var/lib/apt/lists/*
 # Mosquitto runs as the same number, so that it can read the files that are written for it.
-RUN useradd --uid 10001 --create-home --home-dir /var/lib/pitada pitada \
+RUN useradd --uid 10001 --create-home --home-dir /var/lib/pitada pitada && chmod 0755 /var/lib/pitada \
     && install -d -o 10001 -g 10001 -m 0700 /broker
 COPY --from=build /opt/pitada /opt/pitada
 ENV PATH=/opt/pitada/bin:$PATH PYTHONUNBUFFERED=1 PITADA_DATA_DIR=/var/lib/pitada
