@@ -5,6 +5,8 @@ at `revision`, the file that is written last.
 """
 
 import hashlib
+import os
+import pwd
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -31,6 +33,10 @@ def write_accounts(directory: Path, accounts: Mapping[str, str]) -> bool:
 def write_config(directory: Path, host: str, port: int, tls: mosquitto.Tls | None) -> None:
     """Writes `mosquitto.conf` for a Mosquitto that logs to its standard error."""
     directory.mkdir(parents=True, exist_ok=True)
-    write_private(
-        directory / "mosquitto.conf", mosquitto.config(directory, host=host, port=port, tls=tls, log="stderr")
-    )
+    text = mosquitto.config(directory, host=host, port=port, tls=tls, as_user=user_to_become(), log="stderr")
+    write_private(directory / "mosquitto.conf", text)
+
+
+def user_to_become() -> str | None:
+    """Root's Mosquitto becomes another user, who could not read these files; so it is told to stay who it is."""
+    return pwd.getpwuid(os.getuid()).pw_name if os.getuid() == 0 else None

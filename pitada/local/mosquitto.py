@@ -1,7 +1,6 @@
 """A Mosquitto of one's own: the real binary on a free loopback port, with its files in one directory."""
 
 import os
-import pwd
 import shutil
 import signal
 import socket
@@ -13,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from broker import mosquitto
+from pitada.broker_files import user_to_become
 
 # Debian keeps it where only root's PATH looks.
 _PLACES = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin"])
@@ -126,8 +126,7 @@ class LocalMosquitto:
         self.stop()
 
     def _write_files(self, port: int) -> None:
-        # Root's Mosquitto becomes another user, who could neither read these files nor write its state beside them.
-        as_user = pwd.getpwuid(os.getuid()).pw_name if os.getuid() == 0 else None
+        as_user = user_to_become()
         files = {
             "mosquitto.conf": mosquitto.config(
                 self._directory, host=self.host, port=port, as_user=as_user, tls=self._tls
