@@ -1,17 +1,21 @@
 # Every target sets itself up. ARGS passes options on: make demo ARGS="--jobs 30 --exit --json"
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench docs format clean
+.PHONY: help setup demo up-local test check bench docs format clean
 RUN := .venv/bin
 ARGS ?=
 
 help:  ## This list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 setup:
 	@bash scripts/setup.sh
 
 demo: setup  ## Broker, services, dashboard and three simulated dispensers; prints one link
 	@exec $(RUN)/pitada demo $(ARGS)
+
+up-local: setup  ## Mosquitto (TLS), PostgreSQL, ingest, dispatch, dashboard: five processes; prints one link
+	@bash scripts/servers.sh
+	@exec $(RUN)/pitada up-local $(ARGS)
 
 test: setup  ## Every check and test, against real servers
 	@bash scripts/servers.sh

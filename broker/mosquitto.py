@@ -3,6 +3,7 @@
 import string
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from broker.limits import MAX_INFLIGHT, MAX_PACKET_BYTES
 from protocol import access, topics
@@ -16,10 +17,20 @@ class BadAccount(ValueError):
     """An account that cannot be written into Mosquitto's files."""
 
 
-def config(directory: Path, *, host: str, port: int, as_user: str | None = None) -> str:
+class Tls(NamedTuple):
+    """The files of a TLS listener."""
+
+    certificate: Path
+    key: Path
+
+
+def config(
+    directory: Path, *, host: str, port: int, as_user: str | None = None, tls: Tls | None = None, log: str | None = None
+) -> str:
     """`mosquitto.conf` for one listener, with its other files in `directory`.
 
-    `as_user` is the system user that Mosquitto becomes when root starts it.
+    `as_user` is the system user that Mosquitto becomes when root starts it; `log` where it logs, in Mosquitto's words
+    (none: `mosquitto.log` in the directory).
     """
     lines = [
         # One session for each account: nobody can take over, or wipe, another's.
@@ -42,12 +53,15 @@ def config(directory: Path, *, host: str, port: int, as_user: str | None = None)
         # $SYS tells everybody who may read it about everybody; nobody may, so it is not made.
         "sys_interval 0",
         "set_tcp_nodelay true",
-        f"log_dest file {directory / 'mosquitto.log'}",
+        f"log_dest {log or f'file {directory}/mosquitto.log'}",
         "log_type error",
         "log_type warning",
         "log_type notice",
         "log_type information",
     ]
+    if tls is not None:
+        # Below the listener that it is for. Older versions than TLS 1.2 are refused by Mosquitto itself.
+        lines += [f"certfile {tls.certificate}", f"keyfile {tls.key}"]
     if as_user is not None:
         lines.append(f"user {as_user}")
     return "\n".join(lines) + "\n"

@@ -1,6 +1,6 @@
 """What the dashboard needs from outside, and how a request reaches it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -10,12 +10,16 @@ from starlette.requests import HTTPConnection
 from dashboard.live import LiveFeed
 from dashboard.security import SESSION_COOKIE, NotSignedIn
 from services import people
+from services.health import Health
 from services.ledger.database import Database
 
 
 @dataclass(frozen=True, slots=True)
 class Dashboard:
-    """Everything the app works with. `public_url` is the address people use, when a proxy stands in between."""
+    """Everything the app works with. `public_url` is the address people use, when a proxy stands in between.
+
+    `health` is of every service in this process, for `/healthz`.
+    """
 
     database: Database
     now_ms: Callable[[], int]
@@ -23,6 +27,7 @@ class Dashboard:
     feed: LiveFeed
     secure_cookie: bool = False
     public_url: str | None = None
+    health: Sequence[Health] = ()
 
 
 def dashboard(connection: HTTPConnection) -> Dashboard:

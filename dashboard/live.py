@@ -108,6 +108,11 @@ class LiveFeed:
             self._fleet.show_flask(device, flask)
         self._shown.set()
 
+    @property
+    def broker_connected(self) -> bool:
+        """Whether messages can come."""
+        return self._health["broker"] == "connected"
+
     def source_lost(self) -> None:
         """The broker cannot be reached: what is shown gets older from now on."""
         self._health_is(broker="unreachable")

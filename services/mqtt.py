@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import logging
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
 import aiomqtt
@@ -92,7 +92,10 @@ class Link:
             self._client._client.ack(delivery.mid, delivery.qos)  # not offered by aiomqtt
 
     async def publish(self, messages: Sequence[Outgoing]) -> None:
-        """Sends all and waits until the broker has each that is QoS 1."""
+        """Sends all and waits until the broker has each that is QoS 1. With none it still notices a lost connection."""
+        lost = self._client._disconnected
+        if lost.done():
+            raise BrokerLost("the connection to the broker was lost") from lost.exception()
         for start in range(0, len(messages), _PUBLISHES_AT_ONCE):
             some = messages[start : start + _PUBLISHES_AT_ONCE]
             await asyncio.gather(
@@ -117,10 +120,18 @@ class Link:
 
 @contextlib.asynccontextmanager
 async def connected(
-    address: BrokerAddress, account: Account, *, persistent: bool = False, manual_ack: bool = False
+    address: BrokerAddress,
+    account: Account,
+    *,
+    persistent: bool = False,
+    manual_ack: bool = False,
+    on_refusal: Callable[[str], None] = lambda _why: None,
 ) -> AsyncIterator[Link]:
-    """A connection, tried until it is there. `persistent`: the broker keeps what arrives while it is away."""
-    client = await _connect(address, account, persistent, manual_ack)
+    """A connection, tried until it is there. `persistent`: the broker keeps what arrives while it is away.
+
+    `on_refusal` hears why each try failed.
+    """
+    client = await _connect(address, account, persistent, manual_ack, on_refusal)
     log.info("broker connected", user=account.user, host=address.host, port=address.port)
     try:
         yield Link(client)
@@ -130,14 +141,20 @@ async def connected(
             await client.__aexit__(None, None, None)
 
 
-async def _connect(address: BrokerAddress, account: Account, persistent: bool, manual_ack: bool) -> aiomqtt.Client:
+async def _connect(
+    address: BrokerAddress, account: Account, persistent: bool, manual_ack: bool, on_refusal: Callable[[str], None]
+) -> aiomqtt.Client:
     async for attempt in stamina.retry_context(
         on=BrokerLost, attempts=None, timeout=None, wait_initial=_FIRST_PAUSE_S, wait_max=_LONGEST_PAUSE_S
     ):
         with attempt:
             client = _client(address, account, persistent)
             client._client.manual_ack_set(manual_ack)  # not offered by aiomqtt
-            await client.__aenter__()
+            try:
+                await client.__aenter__()
+            except BrokerLost as error:
+                on_refusal(str(error))
+                raise
     return client
 
 

@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from pitada.cli import demo, devices, fleet, orders, reads, up
+from pitada.cli import demo, deploy, devices, fleet, orders, reads, serve, up, up_local
 from pitada.cli.output import errors
 
 app = typer.Typer(
@@ -19,6 +19,11 @@ app = typer.Typer(
 )
 app.command()(up.up)
 app.command()(up.link)
+app.command()(up_local.up_local)
+app.command()(serve.migrate)
+app.command()(deploy.certificates)
+app.command()(deploy.secrets)
+app.command()(deploy.broker_config)
 app.command()(demo.demo)
 app.command()(fleet.fleet)
 app.command()(orders.order)
@@ -30,6 +35,7 @@ app.command()(reads.stock)
 app.command()(reads.audit)
 app.command()(reads.dead_letters)
 app.add_typer(devices.app, name="devices")
+app.add_typer(serve.app, name="serve")
 
 
 def main() -> None:

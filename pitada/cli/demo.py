@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from pitada.cli.options import AsJson
-from pitada.cli.output import configure_logs, console, errors, print_json, print_table
+from pitada.cli.output import configure_logs, errors
+from pitada.cli.summary import show_summary
 from pitada.cli.up import stop_on_signal
 from pitada.demo.options import BrokerKind, DatabaseKind, DemoOptions
 
@@ -39,7 +39,7 @@ def demo(
     options = DemoOptions(jobs, seed, broker, database, http_port)
     summary = asyncio.run(_demo(options, exit_when_done))
     if summary is not None:
-        _show(summary, as_json)
+        show_summary("The demo", summary, as_json)
         if not summary.clean:
             raise typer.Exit(1)
 
@@ -73,19 +73,3 @@ def _progress(jobs: int | None) -> Iterator[Callable[[int, int], None]]:
     with Progress(*columns, console=errors, disable=not errors.is_terminal or jobs is None) as bar:
         line = bar.add_task("Jobs ended", total=jobs)
         yield lambda _ordered, ended: bar.update(line, completed=max(ended, 0))
-
-
-def _show(summary: Summary, as_json: bool) -> None:
-    if as_json:
-        print_json(summary)
-        return
-    rows = [(name.replace("_", " "), _words(value)) for name, value in asdict(summary).items() if name != "problems"]
-    print_table("The demo", ("", ""), rows, "")
-    for problem in summary.problems:
-        console.print(problem, style="red")
-
-
-def _words(value: object) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in value.items())
-    return str(value)

@@ -3,9 +3,11 @@
 from broker.server import BrokerNotStarted
 from broker.store import StoreBroken
 from pitada.demo.run import DemoStuck
+from pitada.local.certificates import CertificatesFailed
 from pitada.local.mosquitto import MosquittoFailed
 from pitada.local.postgresql import LocalPostgresqlError
-from pitada.secrets import UnsafeSecrets
+from pitada.local.up import UpLocalFailed
+from pitada.secrets import BadSecrets
 from pitada.web import PortTaken
 from services.devices import DeviceRefused
 from services.ledger.database import LedgerError
@@ -13,7 +15,9 @@ from services.orders import OrderRefused
 from simulators.fleet import FleetBroken
 
 EXPECTED = (
+    BadSecrets,
     BrokerNotStarted,
+    CertificatesFailed,
     DemoStuck,
     DeviceRefused,
     FleetBroken,
@@ -23,7 +27,7 @@ EXPECTED = (
     OrderRefused,
     PortTaken,
     StoreBroken,
-    UnsafeSecrets,
+    UpLocalFailed,
 )
 
 

@@ -1,5 +1,7 @@
 """What a demo run proved: the ledger's word beside what physically left the flasks."""
 
+from collections import Counter
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 
 from services.ledger import queries
@@ -34,11 +36,20 @@ class Summary:
         return self.divergences == 0 and self.double_dispenses == 0
 
 
-def summarise(database: Database, fleet: Fleet, seconds: float) -> Summary:
-    """Judges the ledger by itself (its audit) and by what left the flasks, in-doubt ranges counted."""
+def flask_ledger(database: Database) -> list[FlaskLedger]:
+    """What the ledger says has left each flask by now."""
+    with database.read() as tx:
+        return [FlaskLedger(one.device, one.flask, one.dispensed_mg, one.in_doubt_mg) for one in dispensed(tx)]
+
+
+def summarise(database: Database, fleet: Fleet, seconds: float, before: Sequence[FlaskLedger] = ()) -> Summary:
+    """Judges the ledger by itself (its audit) and by what left the flasks, in-doubt ranges counted.
+
+    `before`: what had left the flasks when the fleet was switched on; other dispensers' flasks are not judged.
+    """
+    ledger = _since(before, flask_ledger(database), {spec.device for spec in fleet.specs})
     with database.read() as tx:
         books = audit(tx)
-        ledger = [FlaskLedger(one.device, one.flask, one.dispensed_mg, one.in_doubt_mg) for one in dispensed(tx)]
         jobs, items = queries.job_counts(tx), queries.item_counts(tx)
         dead_letters = queries.dead_letters(tx)
     judged = compare(fleet.truth, ledger)
@@ -63,3 +74,18 @@ def summarise(database: Database, fleet: Fleet, seconds: float) -> Summary:
         seconds=round(seconds, 1),
         problems=problems,
     )
+
+
+def _since(before: Iterable[FlaskLedger], now: Iterable[FlaskLedger], devices: Set[str]) -> list[FlaskLedger]:
+    """What left each flask of these devices in between. An item that was in doubt before is not judged again."""
+    earlier = {(flask.device, flask.flask): flask for flask in before}
+    since = []
+    for flask in now:
+        if flask.device not in devices:
+            continue
+        was = earlier.get((flask.device, flask.flask), FlaskLedger(flask.device, flask.flask, 0))
+        doubts = Counter(flask.in_doubt_mg) - Counter(was.in_doubt_mg)
+        since.append(
+            flask._replace(dispensed_mg=flask.dispensed_mg - was.dispensed_mg, in_doubt_mg=tuple(doubts.elements()))
+        )
+    return since

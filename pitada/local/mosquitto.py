@@ -1,7 +1,6 @@
 """A Mosquitto of one's own: the real binary on a free loopback port, with its files in one directory."""
 
 import os
-import pwd
 import shutil
 import signal
 import socket
@@ -13,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from broker import mosquitto
+from pitada.broker_files import user_to_become
 
 # Debian keeps it where only root's PATH looks.
 _PLACES = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin"])
@@ -43,14 +43,18 @@ def find_binary() -> str:
 class LocalMosquitto:
     """`with LocalMosquitto(directory, accounts) as broker:` runs until the block ends; `broker.port` is where.
 
-    `accounts` maps each user name to its `$7$` hash. `port` 0 takes a free one, and keeps it over a restart. What
-    Mosquitto persists stays in `directory`, so a second `start` goes on where the first ended.
+    `accounts` maps each user name to its `$7$` hash. `port` 0 takes a free one, and keeps it over a restart. With
+    `tls` it listens for TLS only. What Mosquitto persists stays in `directory`, so a second `start` goes on where the
+    first ended.
     """
 
     host = "127.0.0.1"
 
-    def __init__(self, directory: Path, accounts: Mapping[str, str], port: int = 0) -> None:
+    def __init__(
+        self, directory: Path, accounts: Mapping[str, str], port: int = 0, tls: mosquitto.Tls | None = None
+    ) -> None:
         self.port = port
+        self._tls = tls
         self._directory = directory
         self._accounts = dict(accounts)
         self._process: subprocess.Popen[bytes] | None = None
@@ -66,12 +70,18 @@ class LocalMosquitto:
         """Its process id while it runs."""
         return self._process.pid if self._process else None
 
+    @property
+    def running(self) -> bool:
+        """Whether it was started and has not ended, by itself or by `stop`."""
+        return self._process is not None and self._process.poll() is None
+
     def start(self) -> None:
         """Returns when it accepts connections. Raises `MosquittoFailed`."""
-        if self._process is not None:
+        if self.running:
             raise MosquittoFailed("This Mosquitto is running already.")
         binary = find_binary()
         self._directory.mkdir(parents=True, exist_ok=True)
+        self._end(signal.SIGKILL)  # one that ended by itself is still to be taken leave of
         attempts = 1 if self.port else _PORT_ATTEMPTS
         for attempt in range(attempts):
             port = self.port or _free_port(self.host)
@@ -79,7 +89,10 @@ class LocalMosquitto:
             self._log_start = self.log.stat().st_size if self.log.exists() else 0
             with (self._directory / "mosquitto.err").open("wb") as errors:
                 self._process = subprocess.Popen(  # noqa: S603 - the binary found above, with a file of our own
-                    [binary, "-c", str(self._directory / "mosquitto.conf")], stdout=errors, stderr=errors
+                    [binary, "-c", str(self._directory / "mosquitto.conf")],
+                    stdout=errors,
+                    stderr=errors,
+                    start_new_session=True,  # Ctrl-C is for the caller, who stops it after its clients
                 )
             if self._wait_until_ready(port):
                 self.port = port
@@ -100,7 +113,7 @@ class LocalMosquitto:
         """Use other accounts from now on. Clients that are connected stay so."""
         self._accounts = dict(accounts)
         self._write_files(self.port)
-        if self._process is not None:
+        if self._process is not None and self.running:
             self._process.send_signal(signal.SIGHUP)
 
     def __enter__(self) -> Self:
@@ -113,10 +126,11 @@ class LocalMosquitto:
         self.stop()
 
     def _write_files(self, port: int) -> None:
-        # Root's Mosquitto becomes another user, who could neither read these files nor write its state beside them.
-        as_user = pwd.getpwuid(os.getuid()).pw_name if os.getuid() == 0 else None
+        as_user = user_to_become()
         files = {
-            "mosquitto.conf": mosquitto.config(self._directory, host=self.host, port=port, as_user=as_user),
+            "mosquitto.conf": mosquitto.config(
+                self._directory, host=self.host, port=port, as_user=as_user, tls=self._tls
+            ),
             "access": mosquitto.access_list(self._accounts),
             "passwords": mosquitto.passwords(self._accounts),
         }

@@ -60,10 +60,31 @@ class LocalPostgresql:
     ) -> None:
         self.stop()
 
+    @property
+    def running(self) -> bool:
+        """Whether it was started and has not ended, by itself or by `stop`."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id while it runs."""
+        return self._process.pid if self._process else None
+
+    @property
+    def url_without_password(self) -> str:
+        """For settings: the password is in `password_file`."""
+        return f"postgresql+psycopg://{ROLE}@127.0.0.1:{self._port}/{DATABASE}"
+
+    @property
+    def password_file(self) -> Path:
+        """What the server's one role signs in with."""
+        return self.directory / "password"
+
     def start(self) -> None:
         """Make the database when the directory has none, and serve it at `url`. Returns when it takes connections."""
-        if self._process is not None:
+        if self.running:
             raise LocalPostgresqlError(f"PostgreSQL already runs in {self.directory}: stop it first")
+        self._end(signal.SIGQUIT)  # one that ended by itself is still to be taken leave of
         if not (self.directory / "data" / "PG_VERSION").exists():
             self._initialise()
         self._password = (self.directory / "password").read_text()

@@ -48,16 +48,16 @@ class Dispatch:
                 async with self._connect() as sink:
                     await self._serve(sink)
             except BrokerLost as lost:
-                self.health.down(f"broker lost: {lost}")
+                self.health.down("broker", str(lost))
             except DatabaseUnavailable as down:
-                self.health.down(str(down))
+                self.health.down("database", str(down))
                 await asyncio.sleep(_DATABASE_PAUSE_S)
 
     async def _serve(self, sink: Sink) -> None:
         while True:
             commands = await asyncio.to_thread(self._due)
-            self.health.up()
             await sink.publish(commands)
+            self.health.up()
             await asyncio.sleep(_LOOK_EVERY_S)
 
     def _due(self) -> list[Outgoing]:

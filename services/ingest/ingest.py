@@ -61,6 +61,8 @@ class Ingest:
         self._now_ms = now_ms
         # The revision of each flask that live views were last told of.
         self._told: dict[tuple[str, int], int] = {}
+        # A batch could not be settled: reading the database again is no proof that it can be written.
+        self._owes = False
 
     async def run(self) -> None:
         while True:
@@ -68,17 +70,18 @@ class Ingest:
                 async with self._connect() as source:
                     await self._serve(source)
             except* BrokerLost as lost:
-                self.health.down(f"broker lost: {lost.exceptions[0]}")
+                # It sends again what it still has; a restarted one may have lost it.
+                self._owes = False
+                self.health.down("broker", str(lost.exceptions[0]))
             except* DatabaseUnavailable as down:
                 # What was not acknowledged comes again with the next connection.
-                self.health.down(str(down.exceptions[0]))
+                self.health.down("database", str(down.exceptions[0]))
                 await asyncio.sleep(_DATABASE_PAUSE_S)
 
     async def _serve(self, source: Source) -> None:
         await source.subscribe(FILTERS)
         # A broker that lost its retained messages is told everything again.
         self._told.clear()
-        self.health.up()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._settle_batches(source))
             tasks.create_task(self._announce_stock(source))
@@ -86,14 +89,20 @@ class Ingest:
     async def _settle_batches(self, source: Source) -> None:
         while True:
             batch = await source.batch(BATCH_MOST)
+            self._owes = True
             settled = await asyncio.to_thread(self._settle, batch)
+            self._owes = False
             source.ack(batch)
+            self.health.up()
             await source.publish([_receipt(device, message) for device, message in settled.receipts])
             await self._publish_stock(source, settled.stock)
 
     async def _announce_stock(self, source: Source) -> None:
         while True:
-            await self._publish_stock(source, await asyncio.to_thread(self._changed_stock))
+            changed = await asyncio.to_thread(self._changed_stock)
+            if not self._owes:
+                self.health.up()
+            await self._publish_stock(source, changed)
             await asyncio.sleep(_STOCK_EVERY_S)
 
     async def _publish_stock(self, source: Source, stock: Sequence[tuple[str, int, StockChanged]]) -> None:

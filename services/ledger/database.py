@@ -7,6 +7,8 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import InterfaceError, OperationalError
 
@@ -18,6 +20,9 @@ SQLITE_BUSY_MS = 10_000
 
 # Names the one lock that migrations of a PostgreSQL database queue on; any constant of the application's own does.
 MIGRATION_LOCK = 0x70697461646131
+
+# A server that neither answers nor refuses holds a thread, and so the end of the process, at most so long.
+CONNECT_S = 5
 
 # Connections kept open: ingest, dispatch, and the dashboard's worker threads.
 POOL_SIZE = 10
@@ -45,9 +50,10 @@ class Database:
     SQLite runs in WAL with synchronous FULL: a commit is on disk, and readers never wait for the writer.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, password: str | None = None) -> None:
+        """`password` is used instead of the URL's own, so that a URL need not hold a secret."""
         self.url = url
-        self.engine = _engine(url)
+        self.engine = _engine(url, password)
 
     @property
     def dialect(self) -> str:
@@ -56,13 +62,23 @@ class Database:
 
     def migrate(self) -> None:
         """Bring the tables to this version's shape. Safe to repeat, and safe for two processes at once."""
-        config = Config()
-        config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+        config = _migrations()
         with self.write() as tx:
             if self.dialect == "postgresql":
                 tx.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
             config.attributes["connection"] = tx
             command.upgrade(config, "head")
+
+    def ping(self) -> None:
+        """Raises `DatabaseUnavailable` when the database does not answer."""
+        with self.read() as tx:
+            tx.exec_driver_sql("SELECT 1")
+
+    def is_current(self) -> bool:
+        """Whether the tables have this version's shape. Raises `DatabaseUnavailable`."""
+        with self.read() as tx:
+            found = MigrationContext.configure(tx).get_current_heads()
+        return set(found) == set(ScriptDirectory.from_config(_migrations()).get_heads())
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -96,6 +112,12 @@ class Database:
         self.engine.dispose()
 
 
+def _migrations() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    return config
+
+
 @contextmanager
 def _answering() -> Iterator[None]:
     """What the drivers raise when the server is gone, the disk is full or a lock is not to be had, as one error."""
@@ -109,11 +131,15 @@ def _answering() -> Iterator[None]:
         raise DatabaseUnavailable(f"the database does not answer: {error.orig}") from error
 
 
-def _engine(url: str) -> Engine:
+def _engine(url: str, password: str | None) -> Engine:
     try:
         parsed = make_url(url)
-    except Exception as error:
-        raise BadDatabaseUrl(f"{url!r} is not a database URL: use sqlite:///path or postgresql+psycopg://…") from error
+    except Exception:  # its text may hold the URL, and the URL a password
+        raise BadDatabaseUrl(
+            "the database URL cannot be read: use sqlite:///path or postgresql+psycopg://user@host:port/name"
+        ) from None
+    if password is not None:
+        parsed = parsed.set(password=password)
     if parsed.get_backend_name() == "sqlite":
         if parsed.database in (None, "", ":memory:"):
             raise BadDatabaseUrl("an SQLite ledger lives in a file, so that every thread sees it: sqlite:///path")
@@ -122,7 +148,9 @@ def _engine(url: str) -> Engine:
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     if parsed.get_driver_name() == "psycopg":
-        return create_engine(parsed, pool_size=POOL_SIZE, pool_pre_ping=True)
+        return create_engine(
+            parsed, pool_size=POOL_SIZE, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_S}
+        )
     raise BadDatabaseUrl(f"the ledger speaks sqlite:/// and postgresql+psycopg://, not {parsed.drivername}://")
 
 
