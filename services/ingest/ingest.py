@@ -47,7 +47,10 @@ class Source(Protocol):
 
 
 class Ingest:
-    """Settles for ever; survives the loss of the broker and of the database, and says so in `health`."""
+    """Settles for ever; survives the loss of the broker and of the database, and says so in `health`.
+
+    `health` is up once the ledger has answered over an open link, so never between two failures of one outage.
+    """
 
     def __init__(
         self,
@@ -61,6 +64,9 @@ class Ingest:
         self._now_ms = now_ms
         # The revision of each flask that live views were last told of.
         self._told: dict[tuple[str, int], int] = {}
+        # The last batch could not be written. It comes again, and only when it is in the ledger is this service up: a
+        # database whose disk is full still answers what only reads.
+        self._unwritten = False
 
     async def run(self) -> None:
         while True:
@@ -78,7 +84,6 @@ class Ingest:
         await source.subscribe(FILTERS)
         # A broker that lost its retained messages is told everything again.
         self._told.clear()
-        self.health.up()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._settle_batches(source))
             tasks.create_task(self._announce_stock(source))
@@ -86,14 +91,23 @@ class Ingest:
     async def _settle_batches(self, source: Source) -> None:
         while True:
             batch = await source.batch(BATCH_MOST)
-            settled = await asyncio.to_thread(self._settle, batch)
+            try:
+                settled = await asyncio.to_thread(self._settle, batch)
+            except DatabaseUnavailable:
+                self._unwritten = True
+                raise
+            self._unwritten = False
+            self.health.up()
             source.ack(batch)
             await source.publish([_receipt(device, message) for device, message in settled.receipts])
             await self._publish_stock(source, settled.stock)
 
     async def _announce_stock(self, source: Source) -> None:
         while True:
-            await self._publish_stock(source, await asyncio.to_thread(self._changed_stock))
+            changed = await asyncio.to_thread(self._changed_stock)
+            if not self._unwritten:
+                self.health.up()
+            await self._publish_stock(source, changed)
             await asyncio.sleep(_STOCK_EVERY_S)
 
     async def _publish_stock(self, source: Source, stock: Sequence[tuple[str, int, StockChanged]]) -> None:
