@@ -1,6 +1,6 @@
 """Ingest as a process of its own, to be killed: `python -m tests.chaos.ingest_process URL PORT PASSWORD_FILE`.
 
-It writes one line of JSON at each change of its health: `{"ok": true, "detail": ""}`.
+It writes its log as JSON, so every change of its health is one line: `service up`, or `service down` with the reason.
 """
 
 import asyncio
@@ -17,6 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import structlog
+
 from services.clock import now_ms
 from services.ingest import Ingest
 from services.ledger.database import Database
@@ -24,8 +26,7 @@ from services.mqtt import Account, BrokerAddress, connected
 
 ROOT = Path(__file__).parents[2]
 
-# How often a change of health is looked for: a hundredth of what a kill's timing is measured in.
-_LOOK_EVERY_S = 0.01
+_HEALTH = {"service up": True, "service down": False}
 
 
 class IngestProcess:
@@ -68,8 +69,8 @@ class IngestProcess:
         """As a power cut would."""
         self._end(signal.SIGKILL)
 
-    def wait(self, ok: bool, within_s: float = 30) -> dict[str, Any]:
-        """The first health from now on that is `ok` or not; fails when there is none in time."""
+    def wait(self, ok: bool, within_s: float = 30) -> str:
+        """Returns with the next change of health to `ok`, and its reason; fails when there is none in time."""
         deadline = time.monotonic() + within_s
         while True:
             try:
@@ -79,8 +80,8 @@ class IngestProcess:
                     f"ingest did not become {'up' if ok else 'down'} within {within_s} s; its log ends:\n"
                     + self._log.read_text(errors="replace")[-2000:]
                 ) from None
-            if said["ok"] is ok:
-                return said
+            if _HEALTH[said["event"]] is ok:
+                return str(said.get("reason", ""))
 
     @staticmethod
     def _listen(process: "subprocess.Popen[str]", said: "queue.Queue[dict[str, Any]]") -> None:
@@ -88,7 +89,9 @@ class IngestProcess:
         with process.stdout as lines:
             for line in lines:
                 with contextlib.suppress(ValueError):  # cut short by a kill
-                    said.put(json.loads(line))
+                    told = json.loads(line)
+                    if told["event"] in _HEALTH:
+                        said.put(told)
 
     def _end(self, how: signal.Signals) -> None:
         process, self._process = self._process, None
@@ -106,17 +109,8 @@ async def _run(url: str, port: int, password: str) -> None:
         persistent=True,
         manual_ack=True,
     )
-    ingest = Ingest(database, link, now_ms)
-    running = asyncio.create_task(ingest.run())
-    told: tuple[bool | None, str] = (None, "")
-    while not running.done():
-        health = (ingest.health.ok, ingest.health.detail)
-        if health != told and health[0] is not None:
-            told = health
-            sys.stdout.write(json.dumps({"ok": health[0], "detail": health[1]}) + "\n")
-            sys.stdout.flush()
-        await asyncio.sleep(_LOOK_EVERY_S)
-    await running
+    structlog.configure(processors=[structlog.processors.JSONRenderer()], cache_logger_on_first_use=True)
+    await Ingest(database, link, now_ms).run()
 
 
 if __name__ == "__main__":

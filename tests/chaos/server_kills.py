@@ -80,9 +80,9 @@ async def _kill(target: str, real: Servers, ingest: IngestProcess) -> float:
         killed.append((real.mosquitto.kill, real.mosquitto.start))
     for kill, _ in killed:
         await asyncio.to_thread(kill)
-    await asyncio.to_thread(ingest.wait, False)
     for _, start in killed:
         await asyncio.to_thread(start)
     back = time.monotonic()
+    await asyncio.to_thread(ingest.wait, False)
     await asyncio.to_thread(ingest.wait, True)
     return time.monotonic() - back
