@@ -1,7 +1,7 @@
 """What an item and a job can be, and how they get there. The tables are the design.
 
 Every state has a rank. A message moves an item or a job only to a higher rank, so messages may come late, twice or in
-any order and the end is the same. A dispenser's word on an end ranks above the server's: it was there.
+any order and the end is the same. The server alone may take back its own word on an item, to doubt it. A dispenser's word on an end ranks above the server's: it was there.
 """
 
 DEVICE = "device"
@@ -16,8 +16,9 @@ ITEM_TRANSITIONS = (
     ("dispensing", "failed", DEVICE, "the flask did not open, or was closed early"),
     ("dispensing", "in_doubt", DEVICE, "power was lost while the flask was open"),
     ("pending", "skipped", SERVER, "the job was cancelled or expired before it was offered"),
-    ("pending", "in_doubt", SERVER, "the dispenser's flash was replaced: nobody knows"),
-    ("dispensing", "in_doubt", SERVER, "the dispenser's flash was replaced: nobody knows"),
+    ("pending", "in_doubt", SERVER, "the dispenser's flash was replaced, or lost its report: nobody knows"),
+    ("dispensing", "in_doubt", SERVER, "the dispenser's flash was replaced, or lost its report: nobody knows"),
+    ("skipped", "in_doubt", SERVER, "the same, after the time of an offered job was up"),
 )
 
 JOB_TRANSITIONS = (
@@ -31,10 +32,10 @@ JOB_TRANSITIONS = (
     ("queued", "cancelled", SERVER, "cancelled before it was offered"),
     ("queued", "expired", SERVER, "its time was up before it was offered"),
     ("offered", "expired", SERVER, "its time was up before the dispenser took it"),
-    ("offered", "failed", SERVER, "the dispenser's flash was replaced"),
-    ("running", "failed", SERVER, "the dispenser's flash was replaced"),
-    ("running", "done", SERVER, "the dispenser's flash was replaced after every item was done"),
-    ("running", "done_partial", SERVER, "the dispenser's flash was replaced after some items were done"),
+    ("offered", "failed", SERVER, "the dispenser's flash was replaced, or lost its report"),
+    ("running", "failed", SERVER, "the dispenser's flash was replaced, or lost its report"),
+    ("running", "done", SERVER, "the same, after every item was done"),
+    ("running", "done_partial", SERVER, "the same, after some items were done"),
 )
 
 ITEM_STATES = ("pending", "dispensing", "done", "failed", "in_doubt", "skipped")

@@ -52,7 +52,7 @@ class HeldItem:
 
     @property
     def changed(self) -> bool:
-        return self.rank != self.was_rank
+        return self.rank != self.was_rank or self.state != self.was_state
 
     @property
     def released_mg(self) -> int:
@@ -103,6 +103,11 @@ class HeldJob:
     def changed(self) -> bool:
         return self.rank != self.was_rank or self.state != self.was_state or self.seq != self.was_seq
 
+    @property
+    def is_unanswered(self) -> bool:
+        """Its time was up after it was offered, and the dispenser has not said whether it took it."""
+        return self.state == "expired" and self.says == SERVER and self.seq is not None
+
     def accept(self, fact: JobAccepted) -> None:
         """The job is in the dispenser's flash."""
         self._check_offer(fact.seq, fact.epoch)
@@ -125,9 +130,11 @@ class HeldJob:
         """The dispenser's last word: every item as reported; no items at all: none was opened."""
         items = list(self.items.values())
         asked = [(item.flask, item.target_mg) for item in items]
-        if fact.items and asked != [(report.flask, report.target_mg) for report in fact.items]:
-            raise Rejected("wrong_item", f"the items are not those of job {self.job}")
         self._check_offer(fact.seq, fact.epoch)
+        if fact.items and asked != [(report.flask, report.target_mg) for report in fact.items]:
+            # It is receipted all the same, so nothing more will come.
+            self.end_in_doubt("the dispenser reported other items")
+            raise Rejected("wrong_item", f"the items are not those of job {self.job}")
         reports = fact.items or tuple(_never_had(item) for item in items)
         conflicts = [conflict for item, report in zip(items, reports, strict=True) if (conflict := _take(item, report))]
         self.accepted = self.accepted or bool(fact.items)
@@ -139,19 +146,22 @@ class HeldJob:
         if conflicts:
             raise Rejected("conflict", f"job {self.job}: " + "; ".join(conflicts))
 
-    def lose_epoch(self) -> None:
-        """The dispenser's flash was replaced: what has not ended ends, by the server's word."""
+    def end_in_doubt(self, reason: str) -> None:
+        """The dispenser will say no more of it: what has not ended ends, by the server's word.
+
+        What the server had skipped when time was up is as unknown, where the dispenser had been offered it.
+        """
         for item in self.items.values():
-            if item.rank < ITEM_ENDED:
+            if item.rank < ITEM_ENDED or (self.is_unanswered and item.says == SERVER and item.state == "skipped"):
                 item.state = "in_doubt"
                 item.rank = ITEM_ENDED
                 item.says = SERVER
-                item.reason = "the dispenser's flash was replaced"
+                item.reason = reason
         if self.rank < JOB_ENDED:
             self.state = "failed"
             self.rank = JOB_ENDED
             self.says = SERVER
-            self.reason = "the dispenser's flash was replaced"
+            self.reason = reason
         self._restate()
 
     def _check_offer(self, seq: int, epoch: str) -> None:

@@ -81,14 +81,14 @@ def fill(database: Database, work: Workload) -> dict[str, str]:
             for number, (flask, target_mg) in enumerate(order.items):
                 items.append({"job": order.job, "item": number, "flask": flask, "target_mg": target_mg})
                 reserved[device, flask] += target_mg
-    flask = tables.flask
+    holds = tables.flask
     with database.write() as tx:
         tx.execute(update(tables.device).values(epoch=EPOCH, next_seq=10**6))
         tx.execute(insert(tables.job), jobs)
         tx.execute(insert(tables.job_item), items)
         for (device, number), amount_mg in reserved.items():
-            own = (flask.c.device == device) & (flask.c.flask == number)
-            tx.execute(update(flask).where(own).values(reserved_mg=amount_mg))
+            own = (holds.c.device == device) & (holds.c.flask == number)
+            tx.execute(update(holds).where(own).values(reserved_mg=amount_mg))
     return passwords
 
 
@@ -128,8 +128,8 @@ def _said(order: Order, seq: int, rng: random.Random) -> list[Said]:
             record = ItemProgressed(**common, item=number, target_mg=target_mg, **state)
             messages += [(topic, codec.encode(record))] * (2 if rng.randrange(1000) < _TWICE else 1)
         reports.append(ItemReport(item=number, flask=flask, target_mg=target_mg, **end))
-    state = job_outcome([report.state for report in reports])
-    completion = codec.encode(JobCompleted(**common, state=state, items=tuple(reports)))
+    outcome = job_outcome([report.state for report in reports])
+    completion = codec.encode(JobCompleted(**common, state=outcome, items=tuple(reports)))
     return [*messages, (topics.COMPLETION.topic(order.device), completion)]
 
 
