@@ -7,7 +7,6 @@ import pytest
 from protocol import states
 from protocol.states import DEVICE, SERVER, item_rank, job_outcome, job_rank
 
-
 # The one end that is left: the server had skipped the item, and then cannot know whether the dispenser did.
 DOUBTED = ("skipped", "in_doubt", SERVER)
 

@@ -2,11 +2,11 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from services.mqtt import Account, BrokerAddress, BrokerLost, Outgoing, connected
+from services.mqtt import Account, BrokerAddress, BrokerLost, Link, Outgoing, connected
 
 # aiomqtt alone notices after 10 s that a publish will never be confirmed.
 SOON_S = 5.0
@@ -30,26 +30,31 @@ async def broker_that_dies(packets: int) -> AsyncIterator[BrokerAddress]:
         yield BrokerAddress("127.0.0.1", server.sockets[0].getsockname()[1])
 
 
-async def test_a_publish_that_nobody_will_confirm_ends_with_the_connection() -> None:
-    async with asyncio.timeout(SOON_S), broker_that_dies(1) as address:
+async def publish(link: Link) -> None:
+    await link.publish([Outgoing("pitada/v1/d-1/job/receipt", b"{}", 1, retained=False)])
+
+
+async def subscribe(link: Link) -> None:
+    await link.subscribe(["pitada/v1/+/status"])
+
+
+async def wait_for_messages(link: Link) -> None:
+    asking = asyncio.create_task(subscribe(link))
+    try:
+        await link.batch(10)
+    finally:
+        await asyncio.gather(asking, return_exceptions=True)
+
+
+@pytest.mark.parametrize("act", [publish, subscribe, wait_for_messages])
+async def test_what_nobody_will_answer_ends_with_the_connection(act: Callable[[Link], Awaitable[None]]) -> None:
+    async with (
+        asyncio.timeout(SOON_S),
+        broker_that_dies(1) as address,
+        connected(address, Account("svc_ingest", "x")) as link,
+    ):
         with pytest.raises(BrokerLost):
-            async with connected(address, Account("svc_ingest", "x")) as link:
-                await link.publish([Outgoing("pitada/v1/d-1/job/receipt", b"{}", 1, retained=False)])
-
-
-async def test_a_subscribe_that_nobody_will_confirm_ends_with_the_connection() -> None:
-    async with asyncio.timeout(SOON_S), broker_that_dies(1) as address:
-        with pytest.raises(BrokerLost):
-            async with connected(address, Account("svc_ingest", "x")) as link:
-                await link.subscribe(["pitada/v1/+/status"])
-
-
-async def test_waiting_for_messages_ends_with_the_connection() -> None:
-    async with asyncio.timeout(SOON_S), broker_that_dies(1) as address:
-        with pytest.raises(BrokerLost):
-            async with connected(address, Account("svc_ingest", "x")) as link:
-                asking = asyncio.create_task(link.subscribe(["pitada/v1/+/status"]))
-                await asyncio.gather(link.batch(10), asking)
+            await act(link)
 
 
 async def test_a_connection_that_is_closed_as_soon_as_it_is_accepted_is_tried_again() -> None:
