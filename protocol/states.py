@@ -1,7 +1,8 @@
 """What an item and a job can be, and how they get there. The tables are the design.
 
 Every state has a rank. A message moves an item or a job only to a higher rank, so messages may come late, twice or in
-any order and the end is the same. The server alone may take back its own word on an item, to doubt it. A dispenser's word on an end ranks above the server's: it was there.
+any order and the end is the same. A dispenser's word on an end ranks above the server's: it was there. The server alone
+may take back a word of its own, to doubt an item that it had skipped.
 """
 
 DEVICE = "device"

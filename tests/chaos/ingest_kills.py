@@ -1,7 +1,6 @@
 """`kill -9` of ingest at random moments of a drain: the final tables are the oracle's."""
 
 import asyncio
-import json
 import random
 import time
 from dataclasses import dataclass
@@ -97,7 +96,3 @@ def _jobs_done(real: Servers) -> int:
     with real.database.read() as tx:
         done: int = tx.execute(text("SELECT count(*) FROM job WHERE rank = 4")).scalar_one()
     return done
-
-
-def as_json(figures: Figures) -> str:
-    return json.dumps(vars(figures))

@@ -1,7 +1,7 @@
-"""What the final tables must be, from what was ordered and what the dispensers said. Plain Python, none of the services.
+"""What the final tables must be, from what was ordered and what the dispensers said. Nothing of the services is used.
 
-Written from DESIGN.md's rules alone: a rank only rises, a dispenser's end is final, only what left a flask is debited, an
-item that has ended reserves nothing, and a job's state follows from its items.
+Plain Python, by the design's rules alone: a rank only rises, a dispenser's end is final, only what left a flask is
+debited, an item that has ended reserves nothing, and a job's state follows from its items.
 """
 
 import json
@@ -75,9 +75,8 @@ def final_tables(
 
 
 def _raise(tables: Tables, key: tuple[str, int], state: str, dispensed_mg: int | None) -> None:
-    if tables.items[key][0] not in _ENDS:
-        if state in _ENDS or state == "dispensing":
-            tables.items[key] = (state, dispensed_mg)
+    if tables.items[key][0] not in _ENDS and (state in _ENDS or state == "dispensing"):
+        tables.items[key] = (state, dispensed_mg)
 
 
 def _outcome(states: Sequence[str]) -> str:

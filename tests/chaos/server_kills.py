@@ -1,4 +1,4 @@
-"""PostgreSQL stopped with `immediate`, Mosquitto with -9, under load: ingest is back soon, and nothing receipted is lost."""
+"""PostgreSQL stopped with `immediate` and Mosquitto with -9, under load: ingest is back soon, nothing receipted is lost."""
 
 import asyncio
 import random
@@ -24,7 +24,7 @@ _END_WITHIN_S = 60.0
 
 @dataclass(frozen=True)
 class Figures:
-    """What a run came to. `back_s`: from the server's return to ingest's, of each kill; the rest as in `ingest_kills`."""
+    """What a run came to. `back_s`: from the server's return to ingest's, for each kill."""
 
     target: str
     seed: int

@@ -1,4 +1,4 @@
-"""The disk is full, the database is gone, the broker is gone, both are: the services stay up, say so, and lose nothing."""
+"""The disk full, the database gone, the broker gone, both gone: ingest stays up, says so, and loses nothing."""
 
 import asyncio
 import contextlib
