@@ -1,4 +1,4 @@
-"""PostgreSQL stopped with `immediate` and Mosquitto with -9, under load: ingest is back soon, nothing receipted is lost."""
+"""PostgreSQL stopped with `immediate`, Mosquitto with -9, under load: ingest is back soon; what was receipted stays."""
 
 import asyncio
 import random

@@ -196,7 +196,7 @@ class Kitchen:
         self.settle(Incoming(topics.ACCEPT.topic(view.device), codec.encode(record)))
 
     def progress(self, job: str, item: int, state: str) -> None:
-        """The item is open: `state` dispensing."""
+        """The item is open (dispensing), or all of it is dispensed (done)."""
         view = self.job(job)
         record = ItemProgressed(
             job=job,
@@ -204,8 +204,8 @@ class Kitchen:
             item=item,
             state=state,
             target_mg=view.items[item].target_mg,
-            dispensed_mg=None,
-            duration_ms=None,
+            dispensed_mg=view.items[item].target_mg if state == "done" else None,
+            duration_ms=100 if state == "done" else None,
             error=None,
             epoch="aaaaaaaa",
             boot=1,
