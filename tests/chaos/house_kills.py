@@ -34,6 +34,9 @@ _OPEN_JOBS = 2
 # Between two kills: from the middle of the start to a dozen jobs later.
 _LIVES_S = (0.3, 6.0)
 
+# Of the open jobs, at each of five looks a second: about one in ten is cancelled before it ends.
+_CANCELLED = 0.003
+
 # After the last kill: a power cut, the back-off of the Wi-Fi and one repeat of a report, some times over.
 _END_WITHIN_S = 180.0
 
@@ -62,9 +65,9 @@ async def run(seed: int, kills: int, dispensers: int = 6, plan: str = "awful") -
     with tempfile.TemporaryDirectory(prefix="pitada-chaos-", ignore_cleanup_errors=True) as folder:
         database = Database(f"sqlite:///{folder}/ledger.db")
         database.migrate()
-        house = _House(Path(folder))
+        house = House(Path(folder))
         try:
-            async with Fleet(_claim(database, dispensers), "127.0.0.1", house.port, seed=seed, plan=plan) as fleet:
+            async with Fleet(claim(database, dispensers), "127.0.0.1", house.port, seed=seed, plan=plan) as fleet:
                 ordering = asyncio.create_task(_order(database, rng))
                 for _ in range(kills):
                     house.start()
@@ -73,7 +76,7 @@ async def run(seed: int, kills: int, dispensers: int = 6, plan: str = "awful") -
                 house.start()
                 ordering.cancel()
                 await asyncio.gather(ordering, return_exceptions=True)
-                await _all_ended(database)
+                await all_ended(database)
                 found = await asyncio.to_thread(summarise, database, fleet, time.monotonic() - began)
         finally:
             house.kill()
@@ -93,14 +96,15 @@ async def run(seed: int, kills: int, dispensers: int = 6, plan: str = "awful") -
     )
 
 
-class _House:
-    """`pitada up` on a port that it keeps."""
+class House:
+    """`pitada up`, its data in `folder`, with further options; the embedded broker keeps its port."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
         self._folder = folder
+        self._options = options
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -108,12 +112,21 @@ class _House:
         command = [sys.executable, "-c", "from pitada.cli import main; main()", "up"]
         with (self._folder / "house.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [*command, "--broker-port", str(self.port), "--http-port", "0"],
+                [*command, "--http-port", "0", "--broker-port", str(self.port), *self._options],
                 cwd=ROOT,
                 env={**os.environ, "PITADA_DATA_DIR": str(self._folder)},
                 stdout=log,
                 stderr=log,
             )
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def log(self) -> str:
+        """What it said so far."""
+        return (self._folder / "house.log").read_text(errors="replace")
 
     def kill(self) -> None:
         if self._process is not None:
@@ -122,7 +135,8 @@ class _House:
             self._process = None
 
 
-def _claim(database: Database, dispensers: int) -> list[DispenserSpec]:
+def claim(database: Database, dispensers: int) -> list[DispenserSpec]:
+    """That many dispensers, claimed."""
     numbers = range(1, FLASKS + 1)
     setups = [FlaskSetup(flask, f"Spice {flask}", CONTENTS_MG, CONTENTS_MG, FLOW_MG_PER_S) for flask in numbers]
     flasks = [FlaskSpec(flask, CONTENTS_MG, FLOW_MG_PER_S) for flask in numbers]
@@ -138,16 +152,17 @@ def _claim(database: Database, dispensers: int) -> list[DispenserSpec]:
 async def _order(database: Database, rng: random.Random) -> None:
     """Keep every dispenser's queue filled, and cancel one job in ten at whatever step it is."""
     while True:
-        await asyncio.to_thread(_fill_queues, database, rng)
+        await asyncio.to_thread(fill_queues, database, rng)
         await asyncio.sleep(0.2)
 
 
-def _fill_queues(database: Database, rng: random.Random) -> None:
+def fill_queues(database: Database, rng: random.Random) -> None:
+    """Order for whoever has too little to do, and cancel a job now and then."""
     with database.read() as tx:
         names = [one.device for one in queries.dispensers(tx)]
         open_jobs = [job for job in queries.jobs(tx, limit=200) if job.state not in JOB_ENDS]
     for job in open_jobs:
-        if rng.random() < 0.01:
+        if rng.random() < _CANCELLED:
             try:
                 orders.cancel(database, job.job, by="chaos", now_ms=now_ms())
             except orders.AlreadyEnded:
@@ -158,7 +173,7 @@ def _fill_queues(database: Database, rng: random.Random) -> None:
             orders.place(database, device=name, items=items, now_ms=now_ms(), job_id=new_id(), by="chaos")
 
 
-async def _all_ended(database: Database) -> None:
+async def all_ended(database: Database) -> None:
     """Every job has ended, and no dispenser has anything in hand or a report that was not receipted."""
     deadline = time.monotonic() + _END_WITHIN_S
     while left := await asyncio.to_thread(_left, database):
