@@ -115,11 +115,12 @@ class Link:
         work = asyncio.ensure_future(awaited)
         try:
             await asyncio.wait((work, lost), return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                return work.result()
         finally:
             if not work.done():
                 work.cancel()
-        if work.done():
-            return work.result()
+                await asyncio.gather(work, return_exceptions=True)
         raise BrokerLost("the connection to the broker was lost") from lost.exception()
 
 
