@@ -17,9 +17,14 @@ ITEM_TRANSITIONS = (
     ("dispensing", "failed", DEVICE, "the flask did not open, or was closed early"),
     ("dispensing", "in_doubt", DEVICE, "power was lost while the flask was open"),
     ("pending", "skipped", SERVER, "the job was cancelled or expired before it was offered"),
-    ("pending", "in_doubt", SERVER, "the dispenser's flash was replaced, or lost its report: nobody knows"),
-    ("dispensing", "in_doubt", SERVER, "the dispenser's flash was replaced, or lost its report: nobody knows"),
-    ("skipped", "in_doubt", SERVER, "the same, after the time of an offered job was up"),
+    ("pending", "in_doubt", SERVER, "the dispenser's flash was replaced: nobody knows"),
+    ("dispensing", "in_doubt", SERVER, "the dispenser's flash was replaced: nobody knows"),
+    (
+        "skipped",
+        "in_doubt",
+        SERVER,
+        "it expired after it was offered, and the dispenser will never answer: nobody knows",
+    ),
 )
 
 JOB_TRANSITIONS = (
@@ -33,10 +38,10 @@ JOB_TRANSITIONS = (
     ("queued", "cancelled", SERVER, "cancelled before it was offered"),
     ("queued", "expired", SERVER, "its time was up before it was offered"),
     ("offered", "expired", SERVER, "its time was up before the dispenser took it"),
-    ("offered", "failed", SERVER, "the dispenser's flash was replaced, or lost its report"),
-    ("running", "failed", SERVER, "the dispenser's flash was replaced, or lost its report"),
-    ("running", "done", SERVER, "the same, after every item was done"),
-    ("running", "done_partial", SERVER, "the same, after some items were done"),
+    ("offered", "failed", SERVER, "the dispenser's flash was replaced"),
+    ("running", "failed", SERVER, "the dispenser's flash was replaced"),
+    ("running", "done", SERVER, "the dispenser's flash was replaced after every item was done"),
+    ("running", "done_partial", SERVER, "the dispenser's flash was replaced after some items were done"),
 )
 
 ITEM_STATES = ("pending", "dispensing", "done", "failed", "in_doubt", "skipped")

@@ -17,6 +17,8 @@ JOB_RUNNING = job_rank("running")
 JOB_ENDED = job_rank("done", SERVER)
 JOB_SETTLED = job_rank("done", DEVICE)
 
+FLASH_REPLACED = "the dispenser's flash was replaced"
+
 
 class Rejected(Exception):
     """A fact that does not fit the job. `reason` is a key of `dead_letters.REASONS`."""
@@ -133,7 +135,7 @@ class HeldJob:
         self._check_offer(fact.seq, fact.epoch)
         if fact.items and asked != [(report.flask, report.target_mg) for report in fact.items]:
             # It is receipted all the same, so nothing more will come.
-            self.end_in_doubt("the dispenser reported other items")
+            self.lose("the dispenser reported other items")
             raise Rejected("wrong_item", f"the items are not those of job {self.job}")
         reports = fact.items or tuple(_never_had(item) for item in items)
         conflicts = [conflict for item, report in zip(items, reports, strict=True) if (conflict := _take(item, report))]
@@ -146,8 +148,8 @@ class HeldJob:
         if conflicts:
             raise Rejected("conflict", f"job {self.job}: " + "; ".join(conflicts))
 
-    def end_in_doubt(self, reason: str) -> None:
-        """The dispenser will say no more of it: what has not ended ends, by the server's word.
+    def lose(self, why: str) -> None:
+        """Nobody can tell what became of it: what has not ended ends, by the server's word.
 
         What the server had skipped when time was up is as unknown, where the dispenser had been offered it.
         """
@@ -156,12 +158,12 @@ class HeldJob:
                 item.state = "in_doubt"
                 item.rank = ITEM_ENDED
                 item.says = SERVER
-                item.reason = reason
+                item.reason = why
         if self.rank < JOB_ENDED:
             self.state = "failed"
             self.rank = JOB_ENDED
             self.says = SERVER
-            self.reason = reason
+            self.reason = why
         self._restate()
 
     def _check_offer(self, seq: int, epoch: str) -> None:

@@ -22,7 +22,7 @@ from protocol.messages import (
 from services.ledger import dead_letters
 from services.ledger.dead_letters import DeadLetter
 from services.ledger.facts import Fact, Incoming, Unreadable, dead, read
-from services.ledger.held import JOB_ENDED, JOB_OFFERED, JOB_RUNNING, HeldItem, HeldJob, Rejected
+from services.ledger.held import FLASH_REPLACED, JOB_ENDED, JOB_RUNNING, HeldItem, HeldJob, Rejected
 from services.ledger.presence import HeldDevice
 from services.ledger.settle_sql import Statement, statements
 from services.ledger.settle_writes import write
@@ -101,21 +101,16 @@ class _Batch:
         foreign = self._hold_epochs(facts)
         wanted = {message.job for message in named}
         wanted |= {job for (job,) in self._rows("open_jobs", [(name,) for name in sorted(foreign)])}
-        receipted = self._receipted(facts)
-        risen = [(name, seq) for name, seq in sorted(receipted.items()) if seq > self.devices[name].receipted_seq]
-        wanted |= {job for (job,) in self._rows("unreported_jobs", risen)}
-        lost = set()
+        wanted |= {job for (job,) in self._rows("unanswered_jobs", self._receipted(facts))}
         for row in self._rows("hold_jobs", [(job,) for job in sorted(wanted)]):
-            job = self.jobs[row[0]] = HeldJob(self._taken, *row)
-            if job.device in foreign or job.seq is None or job.seq <= receipted.get(job.device, 0):
-                lost.add(job.job)
-        self._hold_items(named, lost)
+            self.jobs[row[0]] = HeldJob(self._taken, *row)
+        self._hold_items(named, foreign)
         self._hold_numbers(named)
 
-    def _hold_items(self, named: Sequence[JobAccepted | ItemProgressed | JobCompleted], lost: set[str]) -> None:
+    def _hold_items(self, named: Sequence[JobAccepted | ItemProgressed | JobCompleted], foreign: set[str]) -> None:
         """Every item of the jobs that end, have ended or may be lost; of the others those that progressed."""
         whole = {message.job for message in named if isinstance(message, JobCompleted)}
-        whole |= lost | {job.job for job in self.jobs.values() if job.rank >= JOB_ENDED}
+        whole |= {job.job for job in self.jobs.values() if job.rank >= JOB_ENDED or job.device in foreign}
         some = {(message.job, message.item) for message in named if isinstance(message, ItemProgressed)}
         found = [
             *self._rows("all_items", [(job,) for job in sorted(whole)]),
@@ -124,13 +119,16 @@ class _Batch:
         for row in found:
             self.jobs[row[0]].items[row[1]] = HeldItem(*row[1:])
 
-    def _receipted(self, facts: Sequence[Fact]) -> dict[str, int]:
-        """Up to which number each dispenser has nothing more to report, at the highest."""
-        upto = {name: device.receipted_seq for name, device in self.devices.items()}
+    def _receipted(self, facts: Sequence[Fact]) -> list[tuple[str, int]]:
+        """(dispenser, number) where a status says that up to a higher number than before nothing is left to report."""
+        upto: dict[str, int] = {}
         for fact in facts:
-            if isinstance(fact.message, StatusReported) and fact.device in upto:
-                upto[fact.device] = max(upto[fact.device], fact.message.receipted_seq)
-        return upto
+            device = self.devices.get(fact.device)
+            if device is None or not isinstance(fact.message, StatusReported):
+                continue
+            if fact.message.receipted_seq > max(device.receipted_seq, upto.get(fact.device, 0)):
+                upto[fact.device] = fact.message.receipted_seq
+        return sorted(upto.items())
 
     def _hold_epochs(self, facts: Sequence[Fact]) -> set[str]:
         """The dispensers of which a message names another flash store, each told the ones known before."""
@@ -205,18 +203,16 @@ class _Batch:
                 self.devices[job.device].use_number(job.seq)
 
     def end_lost_jobs(self) -> None:
-        """End what was offered to a flash store that is known to be gone, or that has no report of it any more."""
+        """End what was offered to a flash store that is known to be gone; doubt what expired and is never answered."""
         for job in self.jobs.values():
             device = self.devices.get(job.device)
             if device is None or not (0 < job.rank < JOB_ENDED or job.is_unanswered) or job.epoch is None:
                 continue
             if job.epoch != device.epoch:
                 if device.new_epochs or job.epoch in device.known_epochs:
-                    job.end_in_doubt("the dispenser's flash was replaced")
-            elif job.rank != JOB_OFFERED and job.seq is not None and job.seq <= device.receipted_seq:
-                # Its number is behind what the dispenser has reported: the report was lost in flash, or not readable.
-                # An offered job is not ended so: the server, restored from a backup, may have given a used number.
-                job.end_in_doubt("the dispenser has no report of it any more")
+                    job.lose(FLASH_REPLACED)
+            elif job.is_unanswered and job.seq is not None and job.seq <= device.receipted_seq:
+                job.lose("the dispenser went on without a word of it")
 
     def _receipt(self, device: str, receipt: CompletionReceived) -> None:
         self.receipts[(device, receipt.job, receipt.seq, receipt.epoch)] = receipt

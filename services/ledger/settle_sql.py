@@ -59,7 +59,7 @@ class Statements:
     hold_devices: Statement
     known_epochs: Statement
     open_jobs: Statement
-    unreported_jobs: Statement
+    unanswered_jobs: Statement
     hold_jobs: Statement
     all_items: Statement
     named_items: Statement
@@ -113,9 +113,7 @@ def _reads(dialect: str) -> dict[str, Statement]:
         "hold_devices": Statement(names, _locked(held.order_by(device.c.device), device)),
         "known_epochs": Statement(names, epochs),
         "open_jobs": Statement(names, union_all(running, theirs.where(is_unanswered()))),
-        "unreported_jobs": Statement(
-            used, union_all(past.where(job.c.rank == JOB_RUNNING, _OPEN_JOB), past.where(is_unanswered()))
-        ),
+        "unanswered_jobs": Statement(used, past.where(is_unanswered())),
         "hold_jobs": Statement(ids, _locked(jobs.order_by(job.c.job), job)),
         "all_items": Statement(ids, all_items),
         "named_items": Statement(named, items.join(named.table, same_item)),

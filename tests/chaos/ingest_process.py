@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -37,6 +38,7 @@ class IngestProcess:
         self._log = log
         self._process: subprocess.Popen[str] | None = None
         self._said: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._lines: deque[str] = deque(maxlen=20)
 
     def __enter__(self) -> Self:
         self.start()
@@ -63,7 +65,8 @@ class IngestProcess:
             self._process = subprocess.Popen(
                 self._command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
             )
-        threading.Thread(target=self._listen, args=(self._process, self._said), daemon=True).start()
+        self._lines.clear()
+        threading.Thread(target=self._listen, args=(self._process, self._said, self._lines), daemon=True).start()
 
     def kill(self) -> None:
         """As a power cut would."""
@@ -77,17 +80,19 @@ class IngestProcess:
                 said = self._said.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
                 raise AssertionError(
-                    f"ingest did not become {'up' if ok else 'down'} within {within_s} s; its log ends:\n"
+                    f"ingest did not become {'up' if ok else 'down'} within {within_s} s; it said:\n"
+                    + "".join(self._lines)
                     + self._log.read_text(errors="replace")[-2000:]
                 ) from None
             if _HEALTH[said["event"]] is ok:
                 return str(said.get("reason", ""))
 
     @staticmethod
-    def _listen(process: "subprocess.Popen[str]", said: "queue.Queue[dict[str, Any]]") -> None:
+    def _listen(process: "subprocess.Popen[str]", said: "queue.Queue[dict[str, Any]]", lines: "deque[str]") -> None:
         assert process.stdout is not None
-        with process.stdout as lines:
-            for line in lines:
+        with process.stdout as output:
+            for line in output:
+                lines.append(line)
                 with contextlib.suppress(ValueError):  # cut short by a kill
                     told = json.loads(line)
                     if told["event"] in _HEALTH:

@@ -96,48 +96,6 @@ def test_the_completion_of_a_replaced_flash_store_still_wins_over_the_doubt(floo
     assert floor.row("flask", device="d-1", flask=1)["stock_mg"] == 999_900
 
 
-def test_a_running_job_whose_report_its_dispenser_lost_ends_in_doubt(floor: Any) -> None:
-    floor.offer("j", TWO, seq=5)
-    floor.settle(floor.accepted("j", seq=5), floor.progressed("j", 0, 1, 100, seq=5))
-    floor.settle(floor.status(job="j", last_seq=5, receipted_seq=4))
-    assert floor.row("job", job="j")["state"] == "running"
-    settled = floor.settle(floor.status(boot=2, last_seq=5, receipted_seq=5))
-    assert settled.changed_jobs == ("j",)
-    assert (floor.row("job", job="j")["state"], floor.row("job", job="j")["says"]) == ("done_partial", "server")
-    assert [row["state"] for row in floor.rows("job_item")] == ["done", "in_doubt"]
-    assert floor.row("flask", device="d-1", flask=2)["reserved_mg"] == 0
-    floor.check_flips()
-
-
-@pytest.mark.parametrize("receipted_first", [True, False])
-def test_it_does_not_matter_when_the_dispenser_says_that_it_has_no_report(floor: Any, receipted_first: bool) -> None:
-    floor.offer("j", TWO, seq=5)
-    said = [floor.status(last_seq=5, receipted_seq=5), floor.progressed("j", 0, 1, 100, seq=5)]
-    floor.settle(*(said if receipted_first else reversed(said)))
-    assert [row["state"] for row in floor.rows("job_item")] == ["done", "in_doubt"]
-    one_batch = floor.truth()
-    floor.clear()
-    floor.offer("j", TWO, seq=5)
-    for message in said if receipted_first else reversed(said):
-        floor.settle(message)
-    assert floor.truth() == one_batch
-
-
-def test_a_report_that_turns_up_after_all_wins_over_the_doubt(floor: Any) -> None:
-    floor.offer("j", TWO, seq=5)
-    floor.settle(floor.accepted("j", seq=5), floor.status(last_seq=5, receipted_seq=5))
-    assert floor.row("job", job="j")["state"] == "failed"
-    floor.settle(floor.completed("j", floor.report(0, 1, 100), floor.report(1, 2, 200), seq=5))
-    assert (floor.row("job", job="j")["state"], floor.row("job", job="j")["says"]) == ("done", "device")
-    floor.check_flips()
-
-
-def test_a_job_that_was_only_offered_is_not_ended_by_a_number_that_others_used(floor: Any) -> None:
-    floor.offer("j", TWO, seq=5)
-    floor.settle(floor.status(last_seq=9, receipted_seq=9))
-    assert floor.row("job", job="j")["state"] == "offered"
-
-
 @pytest.mark.parametrize("status", [{"epoch": NEW_EPOCH}, {"last_seq": 6, "receipted_seq": 6}])
 def test_an_expired_offer_that_will_never_be_answered_is_in_doubt(floor: Any, status: dict[str, Any]) -> None:
     floor.settle(floor.status())
