@@ -1,6 +1,6 @@
 # Every target sets itself up. ARGS passes options on: make demo ARGS="--jobs 30 --exit --json"
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up-local test check bench docs format clean
+.PHONY: help setup demo up-local test check bench soak docs format clean
 RUN := .venv/bin
 ARGS ?=
 
@@ -32,6 +32,10 @@ check: setup  ## Lint, types, import contracts, generated documents
 bench: setup  ## The figures in the docs: make bench ARGS="NAME --json"
 	@bash scripts/servers.sh
 	@$(RUN)/python -m tests.benchmarks $(ARGS)
+
+soak: setup  ## Kills and outages for minutes: make soak ARGS="ingest-kills --json"
+	@bash scripts/servers.sh
+	@$(RUN)/python -m tests.chaos $(ARGS)
 
 docs: setup  ## Writes the generated parts of docs/
 	@$(RUN)/python scripts/generate_docs.py

@@ -151,7 +151,13 @@ class Connection(asyncio.Protocol):
         except WrongVersion:
             self._refuse(packets.BAD_PROTOCOL)
             return
-        if connect.user is None or not self._authenticate(connect.user, connect.password):
+        try:
+            is_known = connect.user is not None and self._authenticate(connect.user, connect.password)
+        except Exception as error:  # whatever the store of accounts raises while it is away
+            _log.warning("The accounts cannot be read (%s): a client is told to come back later.", error)
+            self._refuse(packets.UNAVAILABLE)
+            return
+        if connect.user is None or not is_known:
             self._refuse(packets.BAD_CREDENTIALS)
         elif not connect.client_id and not connect.clean:
             self._refuse(packets.BAD_CLIENT_ID)  # the standard asks for it, though the name is not used

@@ -1,7 +1,8 @@
 """What an item and a job can be, and how they get there. The tables are the design.
 
 Every state has a rank. A message moves an item or a job only to a higher rank, so messages may come late, twice or in
-any order and the end is the same. A dispenser's word on an end ranks above the server's: it was there.
+any order and the end is the same. A dispenser's word on an end ranks above the server's: it was there. The server alone
+may take back a word of its own, to doubt an item that it had skipped.
 """
 
 DEVICE = "device"
@@ -18,6 +19,12 @@ ITEM_TRANSITIONS = (
     ("pending", "skipped", SERVER, "the job was cancelled or expired before it was offered"),
     ("pending", "in_doubt", SERVER, "the dispenser's flash was replaced: nobody knows"),
     ("dispensing", "in_doubt", SERVER, "the dispenser's flash was replaced: nobody knows"),
+    (
+        "skipped",
+        "in_doubt",
+        SERVER,
+        "it expired after it was offered, and the dispenser will never answer: nobody knows",
+    ),
 )
 
 JOB_TRANSITIONS = (

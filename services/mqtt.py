@@ -7,8 +7,9 @@ import asyncio
 import contextlib
 import logging
 import ssl
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import aiomqtt
 import stamina
@@ -28,6 +29,8 @@ _LIBRARY_LOG = logging.getLogger("pitada.mqtt")
 _LIBRARY_LOG.setLevel(logging.CRITICAL)
 
 BrokerLost = aiomqtt.MqttError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ class Link:
         self._arrived: asyncio.Queue[aiomqtt.Message] = client._queue  # its iterator takes one at a time
 
     async def subscribe(self, filters: Sequence[str]) -> None:
-        await self._client.subscribe([(name, 1) for name in filters])
+        await self._unless_lost(self._client.subscribe([(name, 1) for name in filters]))
 
     async def batch(self, most: int) -> list[Delivery]:
         """Whatever has arrived, at most `most`; waits for the first. A message alone does not wait for company."""
@@ -98,23 +101,29 @@ class Link:
             raise BrokerLost("the connection to the broker was lost") from lost.exception()
         for start in range(0, len(messages), _PUBLISHES_AT_ONCE):
             some = messages[start : start + _PUBLISHES_AT_ONCE]
-            await asyncio.gather(
-                *(self._client.publish(one.topic, one.payload, qos=one.qos, retain=one.retained) for one in some)
+            await self._unless_lost(
+                asyncio.gather(
+                    *(self._client.publish(one.topic, one.payload, qos=one.qos, retain=one.retained) for one in some)
+                )
             )
 
     async def _first(self) -> aiomqtt.Message:
         if not self._arrived.empty():
             return self._arrived.get_nowait()
+        return await self._unless_lost(self._arrived.get())
+
+    async def _unless_lost(self, awaited: Awaitable[T]) -> T:
+        """What is awaited, or `BrokerLost` as soon as the connection breaks: aiomqtt notices only after 10 s."""
         lost = self._client._disconnected  # what its own iterator waits on
-        arrival = asyncio.ensure_future(self._arrived.get())
+        work = asyncio.ensure_future(awaited)
         try:
-            await asyncio.wait((arrival, lost), return_when=asyncio.FIRST_COMPLETED)
-        except asyncio.CancelledError:
-            arrival.cancel()
-            raise
-        if arrival.done():
-            return arrival.result()
-        arrival.cancel()
+            await asyncio.wait((work, lost), return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                return work.result()
+        finally:
+            if not work.done():
+                work.cancel()
+                await asyncio.gather(work, return_exceptions=True)
         raise BrokerLost("the connection to the broker was lost") from lost.exception()
 
 
@@ -152,6 +161,9 @@ async def _connect(
             client._client.manual_ack_set(manual_ack)  # not offered by aiomqtt
             try:
                 await client.__aenter__()
+                # aiomqtt forgets a loss that comes with the broker's answer, and nothing would tell of it ever after.
+                if not client._client.is_connected():
+                    raise BrokerLost("the broker closed the connection at once")
             except BrokerLost as error:
                 on_refusal(str(error))
                 raise

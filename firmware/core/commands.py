@@ -146,7 +146,10 @@ class Commands:
         kept = journal.history.find(cancel.job, cancel.seq)
         if kept is not None:
             self._repeat(kept)
-        elif cancel.seq > journal.last_seq and journal.has_room():
+        elif cancel.seq <= journal.last_seq:
+            # Nothing is known of it here, and nothing ever will be.
+            self._answer(now_ms, cancel.job, cancel.seq, "stale_seq")
+        elif journal.has_room():
             # The offer may still be on its way: from now on its number is used up.
             journal.keep(cancel.job, cancel.seq, self._reports.completion(now_ms, cancel.job, cancel.seq, []))
 

@@ -47,7 +47,10 @@ class Source(Protocol):
 
 
 class Ingest:
-    """Settles for ever; survives the loss of the broker and of the database, and says so in `health`."""
+    """Settles for ever; survives the loss of the broker and of the database, and says so in `health`.
+
+    `health` is up once the ledger has answered over an open link, so never between two failures of one outage.
+    """
 
     def __init__(
         self,
@@ -61,8 +64,9 @@ class Ingest:
         self._now_ms = now_ms
         # The revision of each flask that live views were last told of.
         self._told: dict[tuple[str, int], int] = {}
-        # A batch could not be settled: reading the database again is no proof that it can be written.
-        self._owes = False
+        # The last batch could not be written. It comes again, and only when it is in the ledger is this service up: a
+        # database whose disk is full still answers what only reads.
+        self._unwritten = False
 
     async def run(self) -> None:
         while True:
@@ -71,7 +75,7 @@ class Ingest:
                     await self._serve(source)
             except* BrokerLost as lost:
                 # It sends again what it still has; a restarted one may have lost it.
-                self._owes = False
+                self._unwritten = False
                 self.health.down("broker", str(lost.exceptions[0]))
             except* DatabaseUnavailable as down:
                 # What was not acknowledged comes again with the next connection.
@@ -89,18 +93,21 @@ class Ingest:
     async def _settle_batches(self, source: Source) -> None:
         while True:
             batch = await source.batch(BATCH_MOST)
-            self._owes = True
-            settled = await asyncio.to_thread(self._settle, batch)
-            self._owes = False
-            source.ack(batch)
+            try:
+                settled = await asyncio.to_thread(self._settle, batch)
+            except DatabaseUnavailable:
+                self._unwritten = True
+                raise
+            self._unwritten = False
             self.health.up()
+            source.ack(batch)
             await source.publish([_receipt(device, message) for device, message in settled.receipts])
             await self._publish_stock(source, settled.stock)
 
     async def _announce_stock(self, source: Source) -> None:
         while True:
             changed = await asyncio.to_thread(self._changed_stock)
-            if not self._owes:
+            if not self._unwritten:
                 self.health.up()
             await self._publish_stock(source, changed)
             await asyncio.sleep(_STOCK_EVERY_S)

@@ -17,6 +17,8 @@ JOB_RUNNING = job_rank("running")
 JOB_ENDED = job_rank("done", SERVER)
 JOB_SETTLED = job_rank("done", DEVICE)
 
+FLASH_REPLACED = "the dispenser's flash was replaced"
+
 
 class Rejected(Exception):
     """A fact that does not fit the job. `reason` is a key of `dead_letters.REASONS`."""
@@ -52,7 +54,7 @@ class HeldItem:
 
     @property
     def changed(self) -> bool:
-        return self.rank != self.was_rank
+        return self.rank != self.was_rank or self.state != self.was_state
 
     @property
     def released_mg(self) -> int:
@@ -103,6 +105,11 @@ class HeldJob:
     def changed(self) -> bool:
         return self.rank != self.was_rank or self.state != self.was_state or self.seq != self.was_seq
 
+    @property
+    def is_unanswered(self) -> bool:
+        """Its time was up after it was offered, and the dispenser has not said whether it took it."""
+        return self.state == "expired" and self.says == SERVER and self.seq is not None
+
     def accept(self, fact: JobAccepted) -> None:
         """The job is in the dispenser's flash."""
         self._check_offer(fact.seq, fact.epoch)
@@ -125,9 +132,11 @@ class HeldJob:
         """The dispenser's last word: every item as reported; no items at all: none was opened."""
         items = list(self.items.values())
         asked = [(item.flask, item.target_mg) for item in items]
-        if fact.items and asked != [(report.flask, report.target_mg) for report in fact.items]:
-            raise Rejected("wrong_item", f"the items are not those of job {self.job}")
         self._check_offer(fact.seq, fact.epoch)
+        if fact.items and asked != [(report.flask, report.target_mg) for report in fact.items]:
+            # It is receipted all the same, so nothing more will come.
+            self.lose("the dispenser reported other items")
+            raise Rejected("wrong_item", f"the items are not those of job {self.job}")
         reports = fact.items or tuple(_never_had(item) for item in items)
         conflicts = [conflict for item, report in zip(items, reports, strict=True) if (conflict := _take(item, report))]
         self.accepted = self.accepted or bool(fact.items)
@@ -139,19 +148,22 @@ class HeldJob:
         if conflicts:
             raise Rejected("conflict", f"job {self.job}: " + "; ".join(conflicts))
 
-    def lose_epoch(self) -> None:
-        """The dispenser's flash was replaced: what has not ended ends, by the server's word."""
+    def lose(self, why: str) -> None:
+        """Nobody can tell what became of it: what has not ended ends, by the server's word.
+
+        What the server had skipped when time was up is as unknown, where the dispenser had been offered it.
+        """
         for item in self.items.values():
-            if item.rank < ITEM_ENDED:
+            if item.rank < ITEM_ENDED or (self.is_unanswered and item.says == SERVER and item.state == "skipped"):
                 item.state = "in_doubt"
                 item.rank = ITEM_ENDED
                 item.says = SERVER
-                item.reason = "the dispenser's flash was replaced"
+                item.reason = why
         if self.rank < JOB_ENDED:
             self.state = "failed"
             self.rank = JOB_ENDED
             self.says = SERVER
-            self.reason = "the dispenser's flash was replaced"
+            self.reason = why
         self._restate()
 
     def _check_offer(self, seq: int, epoch: str) -> None:

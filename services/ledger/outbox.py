@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, fu
 
 from protocol.fields import Record
 from protocol.messages import CancelJob, ConfigureDispenser, FlaskConfig, OfferedItem, OfferJob
-from protocol.states import JOB_TRANSITIONS, SERVER, job_rank
+from protocol.states import JOB_TRANSITIONS, SERVER, item_rank, job_rank
 from protocol.topics import CANCEL, CONFIG, OFFER, Channel
 from services.ledger import jobs, tables
 from services.ledger.tables import WHOLE_JOB
@@ -221,9 +221,16 @@ def _to_number() -> Select[Any]:
 
 
 def _to_offer(now_ms: int) -> Select[Any]:
+    """Jobs that were not accepted; and those of which their dispenser has opened no flask and has nothing in hand.
+
+    The latter has lost the generation of its flash that held the job, or its completion is on its way: it takes the
+    same number again, or answers from its journal.
+    """
+    item = tables.job_item.c
+    begun = exists().where(item.job == _JOB.job, item.rank > item_rank("pending"))
     return _of_online(_JOB.device, _JOB.job, _JOB.seq, _JOB.epoch).where(
         jobs.is_open(),
-        _JOB.state == "offered",
+        or_(_JOB.state == "offered", and_(_JOB.state == "running", _DEVICE.job.is_(None), ~begun)),
         _JOB.seq.is_not(None),
         _JOB.epoch == _DEVICE.epoch,
         _JOB.cancel_requested_at_ms.is_(None),

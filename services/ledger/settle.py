@@ -22,7 +22,7 @@ from protocol.messages import (
 from services.ledger import dead_letters
 from services.ledger.dead_letters import DeadLetter
 from services.ledger.facts import Fact, Incoming, Unreadable, dead, read
-from services.ledger.held import JOB_ENDED, JOB_RUNNING, HeldItem, HeldJob, Rejected
+from services.ledger.held import FLASH_REPLACED, JOB_ENDED, JOB_RUNNING, HeldItem, HeldJob, Rejected
 from services.ledger.presence import HeldDevice
 from services.ledger.settle_sql import Statement, statements
 from services.ledger.settle_writes import write
@@ -101,6 +101,7 @@ class _Batch:
         foreign = self._hold_epochs(facts)
         wanted = {message.job for message in named}
         wanted |= {job for (job,) in self._rows("open_jobs", [(name,) for name in sorted(foreign)])}
+        wanted |= {job for (job,) in self._rows("unanswered_jobs", self._receipted(facts))}
         for row in self._rows("hold_jobs", [(job,) for job in sorted(wanted)]):
             self.jobs[row[0]] = HeldJob(self._taken, *row)
         self._hold_items(named, foreign)
@@ -117,6 +118,17 @@ class _Batch:
         ]
         for row in found:
             self.jobs[row[0]].items[row[1]] = HeldItem(*row[1:])
+
+    def _receipted(self, facts: Sequence[Fact]) -> list[tuple[str, int]]:
+        """(dispenser, number) where a status says that up to a higher number than before nothing is left to report."""
+        upto: dict[str, int] = {}
+        for fact in facts:
+            device = self.devices.get(fact.device)
+            if device is None or not isinstance(fact.message, StatusReported):
+                continue
+            if fact.message.receipted_seq > max(device.receipted_seq, upto.get(fact.device, 0)):
+                upto[fact.device] = fact.message.receipted_seq
+        return sorted(upto.items())
 
     def _hold_epochs(self, facts: Sequence[Fact]) -> set[str]:
         """The dispensers of which a message names another flash store, each told the ones known before."""
@@ -191,13 +203,16 @@ class _Batch:
                 self.devices[job.device].use_number(job.seq)
 
     def end_lost_jobs(self) -> None:
-        """End what was offered to a flash store that is known to be gone."""
+        """End what was offered to a flash store that is known to be gone; doubt what expired and is never answered."""
         for job in self.jobs.values():
             device = self.devices.get(job.device)
-            if device is None or not 0 < job.rank < JOB_ENDED or job.epoch in (None, device.epoch):
+            if device is None or not (0 < job.rank < JOB_ENDED or job.is_unanswered) or job.epoch is None:
                 continue
-            if device.new_epochs or job.epoch in device.known_epochs:
-                job.lose_epoch()
+            if job.epoch != device.epoch:
+                if device.new_epochs or job.epoch in device.known_epochs:
+                    job.lose(FLASH_REPLACED)
+            elif job.is_unanswered and job.seq is not None and job.seq <= device.receipted_seq:
+                job.lose("the dispenser went on without a word of it")
 
     def _receipt(self, device: str, receipt: CompletionReceived) -> None:
         self.receipts[(device, receipt.job, receipt.seq, receipt.epoch)] = receipt

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Executable, Select, and_, insert, select, text, update
+from sqlalchemy import Executable, Select, and_, insert, select, text, union_all, update
 
 from services.ledger.held import JOB_OFFERED, JOB_RUNNING
+from services.ledger.jobs import is_unanswered
 from services.ledger.rows import Rows
 from services.ledger.tables import device, device_epoch, flask, flip, job, job_item, stock_movement
 
@@ -58,6 +59,7 @@ class Statements:
     hold_devices: Statement
     known_epochs: Statement
     open_jobs: Statement
+    unanswered_jobs: Statement
     hold_jobs: Statement
     all_items: Statement
     named_items: Statement
@@ -101,17 +103,17 @@ def _reads(dialect: str) -> dict[str, Statement]:
     epochs = select(device_epoch.c.device, device_epoch.c.epoch).join(
         names.table, device_epoch.c.device == names.c.device
     )
-    running = (
-        select(job.c.job)
-        .join(names.table, job.c.device == names.c.device)
-        .where(job.c.rank.between(JOB_OFFERED, JOB_RUNNING))
-    )
+    theirs = select(job.c.job).join(names.table, job.c.device == names.c.device)
+    running = theirs.where(job.c.rank.between(JOB_OFFERED, JOB_RUNNING), _OPEN_JOB)
+    used = _rows(dialect, "device", "seq")
+    past = select(job.c.job).join(used.table, and_(job.c.device == used.c.device, job.c.seq <= used.c.seq))
     taken = select(job.c.device, job.c.epoch, job.c.seq, job.c.job).join(numbers.table, same_number)
     flasks = select(flask.c.device, flask.c.flask).join(keys.table, same_flask)
     return {
         "hold_devices": Statement(names, _locked(held.order_by(device.c.device), device)),
         "known_epochs": Statement(names, epochs),
-        "open_jobs": Statement(names, running.where(_OPEN_JOB)),
+        "open_jobs": Statement(names, union_all(running, theirs.where(is_unanswered()))),
+        "unanswered_jobs": Statement(used, past.where(is_unanswered())),
         "hold_jobs": Statement(ids, _locked(jobs.order_by(job.c.job), job)),
         "all_items": Statement(ids, all_items),
         "named_items": Statement(named, items.join(named.table, same_item)),

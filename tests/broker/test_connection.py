@@ -9,7 +9,8 @@ import pytest
 from broker.connection import Connection
 from broker.engine import Engine
 from broker.limits import Limits, QueueLimit
-from tests.broker.conftest import MakeEmbedded, connect_bytes, publish_bytes
+from broker.server import EmbeddedBroker
+from tests.broker.conftest import Face, MakeEmbedded, connect_bytes, publish_bytes
 
 STATUS = "pitada/v1/dev-a/status"
 
@@ -51,6 +52,28 @@ async def test_a_packet_that_only_a_server_sends_closes_the_connection(embedded:
 
     await client.closed()
     assert running.counters.malformed == 1
+
+
+async def test_while_the_accounts_cannot_be_read_a_client_is_told_to_come_back_and_the_others_go_on() -> None:
+    away = False
+
+    def authenticate(user: str, password: bytes) -> bool:
+        if away:
+            raise OSError("the database does not answer")
+        return True
+
+    async with EmbeddedBroker(authenticate=authenticate) as running:
+        broker = Face("embedded", running.host, running.port)
+        first = await broker.client("dev-a")
+        away = True
+        refused = await broker.raw()
+        refused.send(connect_bytes("dev-b"))
+        assert await refused.packet() == (0x20, b"\x00\x03")
+        await refused.closed()
+        await first.ping()
+        away = False
+        await (await broker.client("dev-b")).ping()
+        await broker.close()
 
 
 async def test_another_protocol_version_is_answered_with_code_1(embedded: MakeEmbedded) -> None:

@@ -172,13 +172,14 @@ def test_a_cancellation_beside_a_running_job_leaves_that_alone_and_the_highest_n
     assert len(bench.openings) == 2
 
 
-def test_a_cancellation_of_an_ended_job_gets_its_completion_and_of_an_old_unknown_one_nothing(bench: Bench) -> None:
+def test_a_cancellation_of_an_ended_job_gets_its_completion_and_of_an_old_unknown_one_a_refusal(bench: Bench) -> None:
     bench.offer(5, (1, 300))
     receipted(bench, 5)
     bench.cancel(5)
     bench.run(lambda: len(bench.completions()) == 2)
+    before = len(answers(bench))
     bench.cancel(2)
-    bench.run(limit_ms=5000)
+    assert answered(bench, before + 1)[before:] == [(2, "stale_seq")]
     assert len(bench.completions()) == 2
 
 

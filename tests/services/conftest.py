@@ -14,7 +14,7 @@ from sqlalchemy import create_engine, delete, event, make_url, select, text
 
 from pitada.local.postgresql import LocalPostgresql, LocalPostgresqlError
 from protocol import codec, topics
-from protocol.messages import ItemReport, JobAccepted, JobCompleted, StatusReported
+from protocol.messages import ItemProgressed, ItemReport, JobAccepted, JobCompleted, StatusReported
 from protocol.states import job_outcome
 from services.devices import FlaskSetup, claim
 from services.ledger import queries, tables
@@ -194,6 +194,24 @@ class Kitchen:
         view = self.job(job)
         record = JobAccepted(job=job, seq=view.seq or 0, refusal=refusal, epoch="aaaaaaaa", boot=1, ms=self._ms())
         self.settle(Incoming(topics.ACCEPT.topic(view.device), codec.encode(record)))
+
+    def progress(self, job: str, item: int, state: str) -> None:
+        """The item is open (dispensing), or all of it is dispensed (done)."""
+        view = self.job(job)
+        record = ItemProgressed(
+            job=job,
+            seq=view.seq or 0,
+            item=item,
+            state=state,
+            target_mg=view.items[item].target_mg,
+            dispensed_mg=view.items[item].target_mg if state == "done" else None,
+            duration_ms=100 if state == "done" else None,
+            error=None,
+            epoch="aaaaaaaa",
+            boot=1,
+            ms=self._ms(),
+        )
+        self.settle(Incoming(topics.PROGRESS.topic(view.device, view.items[item].flask), codec.encode(record)))
 
     def complete(self, job: str, *ends: tuple[str, int | None], seq: int | None = None) -> None:
         """(state, dispensed_mg) of each item; none at all: the dispenser never had the job."""

@@ -171,6 +171,40 @@ async def test_a_database_that_is_away_keeps_messages_unacknowledged_until_it_is
     assert stock(offered) == (500_000 - 5_003, 1)
 
 
+async def test_a_database_that_only_reads_is_down_from_the_first_failure_to_the_first_batch_that_it_keeps(
+    offered: Database,
+) -> None:
+    class Full(Database):
+        failures = 3
+
+        @contextlib.contextmanager
+        def write(self) -> Iterator[Connection]:
+            if self.failures:
+                self.failures -= 1
+                raise DatabaseUnavailable("the database does not answer: the disk is full")
+            with super().write() as tx:
+                yield tx
+
+    full = Full(offered.url)
+    broker = MemoryBroker()
+    told: list[bool | None] = []
+    try:
+        async with ingesting(full, broker) as ingest:
+            turn = ingest.health._turn
+
+            def heard(ok: bool, detail: str) -> None:
+                if not told or told[-1] is not ok:
+                    told.append(ok)
+                turn(ok, detail)
+
+            ingest.health._turn = heard  # type: ignore[method-assign]  # to see every turn, not only the last
+            deliver(broker, topics.COMPLETION, completion())
+            await broker.until(lambda: bool(receipts(broker)))
+    finally:
+        full.close()
+    assert told in ([False, True], [True, False, True])
+
+
 @pytest.mark.parametrize(
     ("topic", "payload"),
     [

@@ -44,6 +44,7 @@ def test_an_offer_is_repeated_until_it_is_accepted(kitchen: Any) -> None:
     assert kitchen.due(after_ms=1) == [offer(job, 1)]
     assert kitchen.due(after_ms=OFFER_REPEAT_MS) == [offer(job, 1)]
     kitchen.accept(job.job)
+    kitchen.status(job=job.job, last_seq=1)
     assert kitchen.due(after_ms=OFFER_REPEAT_MS) == []
     assert len(kitchen.flips(job.job)) == 3
 
@@ -192,6 +193,46 @@ def test_a_job_that_expired_after_its_offer_is_called_back_until_the_dispenser_a
     kitchen.complete(job.job)
     assert kitchen.due(after_ms=OFFER_REPEAT_MS) == []
     assert kitchen.retry(job.job).items[0].target_mg == 100
+
+
+def test_a_job_that_a_dispenser_lost_with_a_generation_of_its_flash_is_offered_again_under_its_number(
+    kitchen: Any,
+) -> None:
+    job = kitchen.place((1, 100))
+    kitchen.status()
+    kitchen.due()
+    kitchen.accept(job.job)
+    kitchen.status(job=job.job, last_seq=1)
+    # It boots from the generation before.
+    kitchen.status(boot=2)
+    assert kitchen.due() == [offer(job, 1)]
+    kitchen.accept(job.job)
+    kitchen.status(boot=2, job=job.job, last_seq=1)
+    assert kitchen.due(after_ms=OFFER_REPEAT_MS) == []
+    kitchen.complete(job.job, ("done", 100))
+    assert kitchen.job(job.job).state == "done"
+
+
+def test_a_job_of_which_a_flask_was_opened_is_never_offered_again(kitchen: Any) -> None:
+    job = kitchen.place((1, 100), (2, 100))
+    kitchen.status()
+    kitchen.due()
+    kitchen.accept(job.job)
+    kitchen.progress(job.job, 0, "dispensing")
+    kitchen.status(boot=2)
+    assert kitchen.due(after_ms=OFFER_REPEAT_MS) == []
+
+
+def test_a_dispenser_that_lost_its_configuration_gets_it_again_whatever_the_broker_kept(kitchen: Any) -> None:
+    kitchen.status(config_version=1)
+    assert kitchen.due() == []
+    kitchen.status(boot=2, config_version=0)
+    (sent,) = kitchen.due()
+    assert (sent.channel, sent.message.version) == (CONFIG, 1)
+    kitchen.place((1, 100))
+    assert [one.channel for one in kitchen.due(after_ms=OFFER_REPEAT_MS)] == [CONFIG]
+    kitchen.status(boot=2, config_version=1)
+    assert [one.channel for one in kitchen.due()] == [OFFER]
 
 
 def test_a_new_configuration_goes_out_before_any_job_until_it_is_confirmed(kitchen: Any) -> None:

@@ -96,6 +96,24 @@ def test_the_completion_of_a_replaced_flash_store_still_wins_over_the_doubt(floo
     assert floor.row("flask", device="d-1", flask=1)["stock_mg"] == 999_900
 
 
+@pytest.mark.parametrize("status", [{"epoch": NEW_EPOCH}, {"last_seq": 6, "receipted_seq": 6}])
+def test_an_expired_offer_that_will_never_be_answered_is_in_doubt(floor: Any, status: dict[str, Any]) -> None:
+    floor.settle(floor.status())
+    floor.offer("j", TWO, seq=5)
+    floor.end_by_server("j", "expired")
+    floor.settle(floor.status(boot=2, **status))
+    assert floor.row("job", job="j")["state"] == "expired"
+    assert [row["state"] for row in floor.rows("job_item")] == ["in_doubt", "in_doubt"]
+    before = floor.truth()
+    assert floor.settle(floor.status(boot=2, connection=2, **status)).changed_jobs == ()
+    assert [line for line in floor.truth() if "device:" not in line] == [
+        line for line in before if "device:" not in line
+    ]
+    floor.settle(floor.completed("j", floor.report(0, 1, 100), floor.report(1, 2, 200), seq=5))
+    assert floor.row("job", job="j")["state"] == "done"
+    floor.check_flips()
+
+
 def test_a_late_progress_of_a_replaced_flash_store_changes_how_the_job_ended(floor: Any) -> None:
     floor.offer("j", TWO)
     floor.settle(floor.status(epoch=NEW_EPOCH))

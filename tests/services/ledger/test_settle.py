@@ -193,3 +193,13 @@ def test_two_that_settle_the_same_messages_at_once_do_not_block_each_other_for_e
     floor.settle()
     assert {row["state"] for row in floor.rows("job")} == {"done"}
     assert {row["times"] for row in floor.rows("dead_letter")} == {10}
+
+
+def test_a_job_whose_report_has_other_items_ends_in_doubt_as_it_is_receipted(floor: Any) -> None:
+    floor.offer("j", TWO)
+    settled = floor.settle(floor.accepted("j"), floor.completed("j", floor.report(0, 3, 100)))
+    assert (settled.dead_letters, len(settled.receipts)) == (1, 1)
+    assert (floor.row("job", job="j")["state"], floor.row("job", job="j")["says"]) == ("failed", "server")
+    assert [row["state"] for row in floor.rows("job_item")] == ["in_doubt", "in_doubt"]
+    assert [floor.row("flask", device="d-1", flask=flask)["reserved_mg"] for flask in (1, 2)] == [0, 0]
+    floor.check_flips()

@@ -117,6 +117,19 @@ def test_a_job_that_expired_after_its_offer_waits_for_the_dispensers_word(kitche
     assert items(kitchen.retry(job.job)) == [(2, 200)]
 
 
+def test_a_job_that_expired_on_a_flash_store_that_was_replaced_is_resolved_and_then_retried(kitchen: Any) -> None:
+    job = kitchen.place((1, 100), expires_at_ms=kitchen.now_ms + 10)
+    kitchen.status()
+    kitchen.due()
+    kitchen.due(after_ms=10)
+    kitchen.status(epoch="bbbbbbbb")
+    assert [item.state for item in kitchen.job(job.job).items] == ["in_doubt"]
+    with pytest.raises(NothingToRetry, match="nobody knows"):
+        kitchen.retry(job.job)
+    resolve(kitchen, job.job, 0, "not_dispensed")
+    assert items(kitchen.retry(job.job)) == [(1, 100)]
+
+
 def test_an_unknown_job_is_refused_by_name(kitchen: Any) -> None:
     with pytest.raises(UnknownJob, match="job-9"):
         kitchen.retry("job-9")
