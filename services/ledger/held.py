@@ -17,6 +17,8 @@ JOB_RUNNING = job_rank("running")
 JOB_ENDED = job_rank("done", SERVER)
 JOB_SETTLED = job_rank("done", DEVICE)
 
+FLASH_REPLACED = "the dispenser's flash was replaced"
+
 
 class Rejected(Exception):
     """A fact that does not fit the job. `reason` is a key of `dead_letters.REASONS`."""
@@ -139,19 +141,19 @@ class HeldJob:
         if conflicts:
             raise Rejected("conflict", f"job {self.job}: " + "; ".join(conflicts))
 
-    def lose_epoch(self) -> None:
-        """The dispenser's flash was replaced: what has not ended ends, by the server's word."""
+    def lose(self, why: str) -> None:
+        """Nobody can tell what became of it: what has not ended ends, by the server's word."""
         for item in self.items.values():
             if item.rank < ITEM_ENDED:
                 item.state = "in_doubt"
                 item.rank = ITEM_ENDED
                 item.says = SERVER
-                item.reason = "the dispenser's flash was replaced"
+                item.reason = why
         if self.rank < JOB_ENDED:
             self.state = "failed"
             self.rank = JOB_ENDED
             self.says = SERVER
-            self.reason = "the dispenser's flash was replaced"
+            self.reason = why
         self._restate()
 
     def _check_offer(self, seq: int, epoch: str) -> None:

@@ -190,6 +190,7 @@ def _takes_jobs() -> ColumnElement[bool]:
     return and_(
         _DEVICE.online,
         _DEVICE.fault.is_(None),
+        _DEVICE.resend_left == 0,
         _DEVICE.config_version >= _DEVICE.desired_config_version,
     )
 
@@ -215,7 +216,7 @@ def _to_number() -> Select[Any]:
         jobs.is_open(),
         or_(
             and_(_JOB.state == "queued", is_free, is_oldest),
-            and_(_JOB.state == "offered", _JOB.seq.is_(None)),
+            and_(_JOB.state == "offered", _JOB.seq.is_(None), _DEVICE.resend_left == 0),
         ),
     )
 
