@@ -8,7 +8,7 @@ are here or cannot come. Then what may have run without anyone knowing is in dou
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, or_, select, update
 
 from protocol.limits import KEPT_COMPLETIONS
 from protocol.messages import ItemReport, JobCompleted, ResendCompletions
@@ -81,8 +81,7 @@ def recreate(tx: Connection, device: str, done: JobCompleted, now_ms: int) -> Se
     if any(report.flask not in flasks for report in done.items):
         return None
     items = [NewItem(report.flask, report.target_mg) for report in done.items]
-    placed = {"now_ms": now_ms, "by": PLACED_BY, "expires_at_ms": None, "retry_of": None}
-    if not jobs.add_job(tx, done.job, device, items, **placed):
+    if not jobs.add_job(tx, done.job, device, items, now_ms=now_ms, by=PLACED_BY, expires_at_ms=None, retry_of=None):
         return None
     flask = tables.flask
     for report in sorted(done.items, key=lambda one: one.flask):
@@ -152,7 +151,7 @@ def _lose_unreported(tx: Connection) -> None:
         )
 
 
-def _settled_numbers(tx: Connection, device: Row[Any]) -> set[int]:
+def _settled_numbers(tx: Connection, device: Any) -> set[int]:
     """The newest lost numbers whose reports are here: no more than a dispenser keeps."""
     first = max(device.lost_from_seq, device.lost_to_seq - KEPT_COMPLETIONS + 1)
     asked = select(_JOB.seq).where(
@@ -164,7 +163,7 @@ def _settled_numbers(tx: Connection, device: Row[Any]) -> set[int]:
     return set(tx.execute(asked).scalars())
 
 
-def _lose_open_jobs(tx: Connection, device: Row[Any], now_ms: int) -> None:
+def _lose_open_jobs(tx: Connection, device: Any, now_ms: int) -> None:
     """Some numbers stay unknown: each job that waited when the dispenser was found ahead may have had one of them."""
     sql = statements(tx.dialect.name)
     asked = select(_JOB.job).where(_JOB.device == device.device, jobs.is_open(), _JOB.placed_at_ms <= device.lost_at_ms)
