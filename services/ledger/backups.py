@@ -17,7 +17,7 @@ from services.ledger import postgresql_programs
 from services.ledger.audit import Audit, audit
 from services.ledger.database import Database, DatabaseUnavailable, LedgerError, known_revisions
 
-# Pages of a step: the copy lets writers in between steps, and shows that it goes on.
+# Pages of a step: often enough to show that the copy goes on.
 _PAGES = 1000
 
 # What is done, of how much: pages for SQLite, bytes of an unknown total (0) for PostgreSQL.
@@ -74,9 +74,9 @@ def backup(
 def restore(
     url: str, file: Path, *, overwrite: bool = False, on_progress: Progress = lambda _done, _all: None
 ) -> tuple[Backup, Audit]:
-    """Put the ledger back to what `file` holds, bring its tables to this version, and audit it. Stop the services first.
+    """Put the ledger back to what `file` holds, bring its tables to this version, and audit it.
 
-    Raises `BadBackup` (the ledger is as it was), `WouldOverwrite` when a ledger is there.
+    The services are to be stopped. Raises `BadBackup` (the ledger is as it was), `WouldOverwrite` when one is there.
     """
     if not file.exists():
         raise BadBackup(f"there is no file {file}: check the name")
@@ -154,11 +154,13 @@ def _sqlite(path: Path, *, new: bool = False) -> Iterator[sqlite3.Connection]:
 
 
 def _copy(source: sqlite3.Connection, target: sqlite3.Connection, on_progress: Progress) -> None:
+    # One snapshot for all of it: without it every write of another process would start the copy again.
+    source.execute("BEGIN")
+    source.execute("SELECT * FROM alembic_version")
     source.backup(
         target,
         pages=_PAGES,
         progress=lambda _status, remaining, total: on_progress(total - remaining, total),
-        sleep=0.01,
     )
 
 

@@ -72,8 +72,8 @@ class Database:
             revision = MigrationContext.configure(tx).get_current_revision()
             if revision is not None and revision not in known_revisions():
                 raise NewerDatabase(
-                    f"the database was used by a newer version of Pitada (its tables are at {revision}): update Pitada, "
-                    "or restore a backup that was made before"
+                    f"the database was used by a newer version of Pitada (its tables are at {revision}): update "
+                    "Pitada, or restore a backup that was made before"
                 )
             config.attributes["connection"] = tx
             command.upgrade(config, "head")

@@ -56,8 +56,8 @@ def load(url: str, file: Path, on_progress: Progress) -> None:
             writing.stdin.write(drop.encode())
             _pipe(reading.stdout.read, writing.stdin.write, on_progress)
             if reading.wait() != 0:
-                # Without this psql would commit the half that came.
-                writing.stdin.write(b"\\quit 3\nSELECT pitada_backup_is_damaged;\n")
+                # An error, wherever it stopped: without it psql would commit the half that came.
+                writing.stdin.write(b"\n\\.\nSELECT the_backup_is_damaged;\n")
             writing.stdin.close()
         except BrokenPipeError:
             pass  # psql ended first, and says why
