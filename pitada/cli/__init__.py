@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from pitada.cli import demo, devices, fleet, orders, reads, up
+from pitada.cli import backups, demo, devices, fleet, orders, reads, up
 from pitada.cli.output import errors
 
 app = typer.Typer(
@@ -29,6 +29,8 @@ app.command()(reads.job)
 app.command()(reads.stock)
 app.command()(reads.audit)
 app.command()(reads.dead_letters)
+app.command()(backups.backup)
+app.command()(backups.restore)
 app.add_typer(devices.app, name="devices")
 
 

@@ -122,8 +122,9 @@ class HeldDevice:
         self.boot = self.connection = self.status_ms = self.last_seq = self.receipted_seq = 0
         self.online = False
         self.refusal = None
-        self.lost_from_seq = self.lost_to_seq = self.resend_sent_at_ms = None
-        self.resend_left = 0
+        if self.resend_left:
+            # Nobody will tell any more what the old one did: the next look gives it up.
+            self.resend_left, self.resend_sent_at_ms = 1, 0
         self.changed = True
 
     def _raise_numbers(self, status: StatusReported) -> None:

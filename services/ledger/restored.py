@@ -166,7 +166,9 @@ def _settled_numbers(tx: Connection, device: Any) -> set[int]:
 def _lose_open_jobs(tx: Connection, device: Any, now_ms: int) -> None:
     """Some numbers stay unknown: each job that waited when the dispenser was found ahead may have had one of them."""
     sql = statements(tx.dialect.name)
-    asked = select(_JOB.job).where(_JOB.device == device.device, jobs.is_open(), _JOB.placed_at_ms <= device.lost_at_ms)
+    asked = select(_JOB.job).where(
+        _JOB.device == device.device, jobs.is_open(), _JOB.placed_at_ms <= (device.lost_at_ms or now_ms)
+    )
     ids = [(job,) for job in sorted(tx.execute(asked).scalars())]
     if not ids:
         return

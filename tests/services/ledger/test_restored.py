@@ -187,10 +187,13 @@ def test_a_dispenser_that_was_never_met_brings_no_reports_of_its_life_before(kit
     assert letters(kitchen) == ["unknown_job"]
 
 
-def test_a_replaced_flash_store_ends_the_waiting(ahead: Any) -> None:
+def test_a_replaced_flash_store_leaves_what_waited_in_doubt(ahead: Any) -> None:
     job = ahead.place((1, 100))
     ahead.status(epoch="bbbbbbbb", connection=1)
-    assert device(ahead)["resend_left"] == 0
+    assert ahead.due() == []
     assert ahead.ask() == []
+    assert device(ahead)["resend_left"] == 0
+    assert ahead.job(job.job).items[0].state == "in_doubt"
+    later = ahead.place((1, 100))
     (offer,) = ahead.due()
-    assert (offer.message.job, offer.message.epoch) == (job.job, "bbbbbbbb")
+    assert (offer.message.job, offer.message.epoch) == (later.job, "bbbbbbbb")
