@@ -20,7 +20,7 @@ def file(tmp_path: Path) -> Path:
 
 def counters(database: Database) -> dict[str, int]:
     with database.read() as tx:
-        return {name: value for name, value in tx.execute(select(tables.counter))}
+        return {row.name: row.value for row in tx.execute(select(tables.counter))}
 
 
 def count(database: Database, name: str) -> None:
@@ -145,7 +145,7 @@ def test_without_postgresqls_programs_it_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, migrated_url: str, file: Path, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(postgresql_programs, "DEBIAN_PROGRAMS", str(tmp_path / "*"))
+    monkeypatch.setattr(postgresql_programs, "DEBIAN_PROGRAMS", str(tmp_path / "none" / "*"))
     with pytest.raises(postgresql_programs.NoPrograms, match="apt-get install postgresql-client"):
         backups.backup(migrated_url, file)
     assert not file.exists()
