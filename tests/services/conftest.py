@@ -232,10 +232,10 @@ class Kitchen:
         report = ItemReport(
             item=0, flask=1, state="done", target_mg=amount_mg, dispensed_mg=amount_mg, duration_ms=1, error=None
         )
-        values = {"job": job or f"lost-{seq}", "seq": seq, "state": "done", "items": (report,)}
-        record = JobCompleted(**values, epoch="aaaaaaaa", boot=1, ms=self._ms())
+        name = job or f"lost-{seq}"
+        record = JobCompleted(job=name, seq=seq, state="done", items=(report,), epoch="aaaaaaaa", boot=1, ms=self._ms())
         self.settle(Incoming(topics.COMPLETION.topic("mix-1"), codec.encode(record)))
-        return record.job
+        return name
 
     def settle(self, *batch: Incoming) -> None:
         self.now_ms += 1
