@@ -52,10 +52,10 @@ def due(tx: Connection, now_ms: int) -> list[Due]:
     to date with its configuration: the amounts of an offer hold for the calibration that the server knows. Publish
     after the commit; call again until it returns nothing.
     """
-    polling.end_silent(tx, now_ms)
     devices = _lock_devices(tx, now_ms)
     if not devices:
         return []
+    polling.end_silent(tx, devices, now_ms)
     overdue = jobs.overdue(now_ms).where(_JOB.device.in_(devices))
     jobs.end_unstarted(tx, [row.job for row in tx.execute(overdue)], "expired", now_ms)
     _number(tx, devices, now_ms)
@@ -99,6 +99,7 @@ def _lock_devices(tx: Connection, now_ms: int) -> list[str]:
         _to_cancel(now_ms).with_only_columns(_JOB.device),
         _to_cancel_expired(now_ms).with_only_columns(_JOB.device),
         _to_offer(now_ms).with_only_columns(_JOB.device),
+        polling.silent(now_ms),
     ).subquery()
     devices = list(tx.execute(select(found.c[0]).order_by(found.c[0]).limit(DEVICES_PER_CALL)).scalars())
     if devices:

@@ -1,6 +1,8 @@
 """Presence of dispensers that come over HTTP: no last will tells that one is gone, so silence does."""
 
-from sqlalchemy import ColumnElement, Connection, and_, select, update
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, select, update
 
 from protocol.limits import KEEPALIVE_S
 from protocol.messages import ResendCompletions
@@ -28,12 +30,15 @@ def came_again(tx: Connection, device: str, now_ms: int) -> bool:
     return tx.execute(here.values(polled_at_ms=now_ms)).rowcount == 1
 
 
-def end_silent(tx: Connection, now_ms: int) -> None:
-    """Those that did not come for `SILENCE_MS` are offline."""
-    silent = select(_DEVICE.device).where(_is_polled(), _DEVICE.polled_at_ms <= now_ms - SILENCE_MS)
-    names = list(tx.execute(silent.order_by(_DEVICE.device).with_for_update(key_share=True)).scalars())
-    if names:
-        tx.execute(update(tables.device).where(_DEVICE.device.in_(names)).values(online=False))
+def silent(now_ms: int) -> Select[str]:
+    """The dispensers that did not come for `SILENCE_MS`."""
+    return select(_DEVICE.device).where(_is_polled(), _DEVICE.polled_at_ms <= now_ms - SILENCE_MS)
+
+
+def end_silent(tx: Connection, devices: Sequence[str], now_ms: int) -> None:
+    """Those of them that are silent are offline. They are held."""
+    ended = update(tables.device).where(_DEVICE.device.in_(devices), _DEVICE.device.in_(silent(now_ms)))
+    tx.execute(ended.values(online=False))
 
 
 def resend(tx: Connection, device: str) -> ResendCompletions | None:
