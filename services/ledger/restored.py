@@ -8,7 +8,7 @@ are here or cannot come. Then what may have run without anyone knowing is in dou
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, or_, select, union, update
 
 from protocol.limits import KEPT_COMPLETIONS
 from protocol.messages import ItemReport, JobCompleted, ResendCompletions
@@ -48,10 +48,12 @@ def ask(tx: Connection, now_ms: int) -> list[tuple[str, ResendCompletions]]:
     The end is when every lost number has its report, or nothing more can come: the newest that a dispenser keeps are
     here, or it was asked `RESEND_TRIES` times. A job in hand is waited for.
     """
-    _lose_unreported(tx)
-    waiting = tx.execute(
-        select(*_ASKED, *_ASKING).where(_is_waiting(now_ms)).order_by(_DEVICE.device).with_for_update(key_share=True)
-    ).all()
+    found = union(select(_DEVICE.device).where(_is_waiting(now_ms)), _unreported().with_only_columns(_DEVICE.device))
+    names = list(tx.execute(found).scalars())
+    # All at once and in order: see the lock order in `services.ledger`.
+    held = select(*_ASKED, *_ASKING).where(_DEVICE.device.in_(names)).order_by(_DEVICE.device)
+    _lose_unreported(tx, tx.execute(held.with_for_update(key_share=True)).all())
+    waiting = tx.execute(held.where(_is_waiting(now_ms))).all()
     requests = []
     for device in waiting:
         known = _settled_numbers(tx, device)
@@ -128,27 +130,17 @@ def _unreported() -> Any:
     )
 
 
-def _lose_unreported(tx: Connection) -> None:
-    names = sorted({row.device for row in tx.execute(_unreported())})
-    if not names:
-        return
-    held = select(*_ASKED, *_ASKING).where(_DEVICE.device.in_(names)).order_by(_DEVICE.device)
-    devices = {row.device: row for row in tx.execute(held.with_for_update(key_share=True))}
+def _lose_unreported(tx: Connection, devices: Sequence[Any]) -> None:
     missing: dict[str, list[int]] = {}
-    for name, seq in tx.execute(_unreported().where(_DEVICE.device.in_(names))):
+    for name, seq in tx.execute(_unreported().where(_DEVICE.device.in_([device.device for device in devices]))):
         missing.setdefault(name, []).append(seq)
-    for name, numbers in sorted(missing.items()):
-        device = devices[name]
-        if device.resend_left:
-            numbers += [device.lost_from_seq, device.lost_to_seq]
-        _set(
-            tx,
-            name,
-            lost_from_seq=min(numbers),
-            lost_to_seq=max(numbers),
-            resend_left=RESEND_TRIES,
-            resend_sent_at_ms=None,
-        )
+    for device in devices:
+        numbers = missing.get(device.device)
+        if numbers:
+            if device.resend_left:
+                numbers += [device.lost_from_seq, device.lost_to_seq]
+            lost = {"lost_from_seq": min(numbers), "lost_to_seq": max(numbers)}
+            _set(tx, device.device, **lost, resend_left=RESEND_TRIES, resend_sent_at_ms=None)
 
 
 def _settled_numbers(tx: Connection, device: Any) -> set[int]:
