@@ -12,7 +12,7 @@ from services.ledger import tables
 from tests.integration.restoring import Restoring
 
 # As many runs as `make test` has time for; PITADA_RESTORE_RUNS=40 makes it 200 restores.
-RUNS = int(os.environ.get("PITADA_RESTORE_RUNS", "4"))
+RUNS = int(os.environ.get("PITADA_RESTORE_RUNS", "2"))
 RESTORES = 5
 
 
@@ -30,6 +30,9 @@ def test_every_restore_at_a_random_moment_converges(house: Restoring, seed: int)
         for _ in range(draw.randint(0, 4)):
             house.order()
         live(house, draw, draw.randint(0, 20))
+        # Often the backup shows jobs as queued, and nothing in progress that would keep them so.
+        for _ in range(draw.randint(0, 2)):
+            house.order()
         backup = house.back_up(f"{number}.db")
         next_seq = house.row(tables.device)["next_seq"]
         live(house, draw, draw.choice((0, 4, 12, 30, 80)))
