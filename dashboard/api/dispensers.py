@@ -48,9 +48,10 @@ def dispenser(request: Request, deps: Deps) -> str:
         user, _, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError, ValueError):
         user = password = ""
-    # The password first, whatever the name is: the time of an answer tells nothing about names.
-    right = devices.verify(deps.database, user, password)
-    if not right or kind.lower() != "basic" or role_of(user) != DEVICE:
+    if kind.lower() != "basic" or role_of(user) != DEVICE:
+        user = ""
+    # Checked whatever the name is: the time of an answer tells nothing about names.
+    if not devices.verify(deps.database, user, password):
         detail = "Send HTTP Basic with the dispenser's id and its MQTT password."
         raise Refused(Problem(401, "Not this dispenser's password", detail, "bad_password"))
     return user

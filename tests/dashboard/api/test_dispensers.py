@@ -149,7 +149,8 @@ def test_a_wrong_password_is_refused_everywhere(remote: Remote, password: str) -
 
 
 @pytest.mark.parametrize(
-    "header", ["", "Basic", "Basic %%%", "Bearer abc", "Basic " + base64.b64encode(b"\xff").decode()]
+    "header",
+    ["", "Basic", "Basic %%%", "Bearer abc", "Basic bGluZQAtMjp4", "Basic " + base64.b64encode(b"\xff").decode()],
 )
 def test_a_header_that_is_no_basic_is_refused(remote: Remote, header: str) -> None:
     assert remote.client.get(f"{API}/jobs/next", headers={"Authorization": header}).status_code == 401
