@@ -9,7 +9,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from dashboard import rendering, sockets
-from dashboard.api import health, jobs, reads
+from dashboard.api import dispensers, health, jobs, reads
 from dashboard.deps import Dashboard
 from dashboard.pages import board, order, sign_in, stock
 from dashboard.pages import jobs as job_pages
@@ -38,11 +38,13 @@ def create_app(deps: Dashboard) -> FastAPI:
         sign_in.router,
         reads.router,
         jobs.router,
+        dispensers.router,
         health.router,
         sockets.router,
     ):
         app.include_router(router)
     app.add_exception_handler(NotSignedIn, _not_signed_in)
+    app.add_exception_handler(dispensers.Refused, dispensers.refused)
     app.add_exception_handler(OrderRefused, _refused)
     app.add_exception_handler(StockRefused, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)

@@ -17,8 +17,8 @@ ITEM_TRANSITIONS = (
     ("dispensing", "failed", DEVICE, "the flask did not open, or was closed early"),
     ("dispensing", "in_doubt", DEVICE, "power was lost while the flask was open"),
     ("pending", "skipped", SERVER, "the job was cancelled or expired before it was offered"),
-    ("pending", "in_doubt", SERVER, "the dispenser's flash was replaced: nobody knows"),
-    ("dispensing", "in_doubt", SERVER, "the dispenser's flash was replaced: nobody knows"),
+    ("pending", "in_doubt", SERVER, "the dispenser's flash was replaced, or a backup restored: nobody knows"),
+    ("dispensing", "in_doubt", SERVER, "the dispenser's flash was replaced, or a backup restored: nobody knows"),
     (
         "skipped",
         "in_doubt",
@@ -38,8 +38,9 @@ JOB_TRANSITIONS = (
     ("queued", "cancelled", SERVER, "cancelled before it was offered"),
     ("queued", "expired", SERVER, "its time was up before it was offered"),
     ("offered", "expired", SERVER, "its time was up before the dispenser took it"),
-    ("offered", "failed", SERVER, "the dispenser's flash was replaced"),
-    ("running", "failed", SERVER, "the dispenser's flash was replaced"),
+    ("queued", "failed", SERVER, "a restored backup does not know whether it ran"),
+    ("offered", "failed", SERVER, "the dispenser's flash was replaced, or a restored backup does not know"),
+    ("running", "failed", SERVER, "the dispenser's flash was replaced, or a restored backup does not know"),
     ("running", "done", SERVER, "the dispenser's flash was replaced after every item was done"),
     ("running", "done_partial", SERVER, "the dispenser's flash was replaced after some items were done"),
 )

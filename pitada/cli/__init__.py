@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from pitada.cli import demo, deploy, devices, fleet, orders, reads, serve, up, up_local
+from pitada.cli import backups, demo, deploy, devices, fleet, orders, reads, serve, up, up_local
 from pitada.cli.output import errors
 
 app = typer.Typer(
@@ -34,6 +34,8 @@ app.command()(reads.job)
 app.command()(reads.stock)
 app.command()(reads.audit)
 app.command()(reads.dead_letters)
+app.command()(backups.backup)
+app.command()(backups.restore)
 app.add_typer(devices.app, name="devices")
 app.add_typer(serve.app, name="serve")
 

@@ -13,8 +13,9 @@ import structlog
 
 from protocol import access, codec, topics
 from protocol.fields import Record
-from protocol.messages import StockChanged
+from protocol.messages import ResendCompletions, StockChanged
 from services.health import Health
+from services.ledger import restored
 from services.ledger.announcements import changed_stock
 from services.ledger.database import Database, DatabaseUnavailable
 from services.ledger.settle import Incoming, Settled, settle
@@ -29,6 +30,9 @@ BATCH_MOST = 500
 
 # How long after a failed transaction the broker is asked for the same messages again.
 _DATABASE_PAUSE_S = 0.5
+
+# How often to look for dispensers that know more than the ledger; only after a restore there are any.
+_LOST_EVERY_S = 0.5
 
 # Stock also changes without a message (orders reserve, people refill); live views may be this much behind then.
 _STOCK_EVERY_S = 0.5
@@ -89,6 +93,7 @@ class Ingest:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._settle_batches(source))
             tasks.create_task(self._announce_stock(source))
+            tasks.create_task(self._ask_for_lost(source))
 
     async def _settle_batches(self, source: Source) -> None:
         while True:
@@ -112,6 +117,12 @@ class Ingest:
             await self._publish_stock(source, changed)
             await asyncio.sleep(_STOCK_EVERY_S)
 
+    async def _ask_for_lost(self, source: Source) -> None:
+        while True:
+            requests = await asyncio.to_thread(self._lost)
+            await source.publish([_outgoing(topics.RESEND, device, None, message) for device, message in requests])
+            await asyncio.sleep(_LOST_EVERY_S)
+
     async def _publish_stock(self, source: Source, stock: Sequence[tuple[str, int, StockChanged]]) -> None:
         news = []
         for device, flask, message in stock:
@@ -124,6 +135,14 @@ class Ingest:
         incoming = [Incoming(delivery.topic, delivery.payload) for delivery in batch]
         with self._database.write() as tx:
             return settle(tx, incoming, self._now_ms())
+
+    def _lost(self) -> list[tuple[str, ResendCompletions]]:
+        now_ms = self._now_ms()
+        with self._database.read() as tx:
+            if not restored.is_due(tx, now_ms):
+                return []
+        with self._database.write() as tx:
+            return restored.ask(tx, now_ms)
 
     def _changed_stock(self) -> list[tuple[str, int, StockChanged]]:
         with self._database.read() as tx:

@@ -40,6 +40,10 @@ class BadDatabaseUrl(LedgerError):
     """The URL names no database that the ledger can use."""
 
 
+class NewerDatabase(LedgerError):
+    """The tables are of a version that this one does not know. There is no way down: update, or restore a backup."""
+
+
 class DatabaseUnavailable(LedgerError):
     """The database does not answer, or cannot write. Nothing of the transaction was kept; it may be tried again."""
 
@@ -61,11 +65,20 @@ class Database:
         return self.engine.dialect.name
 
     def migrate(self) -> None:
-        """Bring the tables to this version's shape. Safe to repeat, and safe for two processes at once."""
+        """Bring the tables to this version's shape. Safe to repeat, and safe for two processes at once.
+
+        Only up: raises `NewerDatabase`, with nothing changed, for tables of a revision that this version does not know.
+        """
         config = _migrations()
         with self.write() as tx:
             if self.dialect == "postgresql":
                 tx.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
+            revision = MigrationContext.configure(tx).get_current_revision()
+            if revision is not None and revision not in known_revisions():
+                raise NewerDatabase(
+                    f"the database was used by a newer version of Pitada (its tables are at {revision}): update "
+                    "Pitada, or restore a backup that was made before"
+                )
             config.attributes["connection"] = tx
             command.upgrade(config, "head")
 
@@ -110,6 +123,11 @@ class Database:
     def close(self) -> None:
         """Close every connection. The object may not be used after."""
         self.engine.dispose()
+
+
+def known_revisions() -> frozenset[str]:
+    """Every revision of the tables that this version can bring up to its own."""
+    return frozenset(script.revision for script in ScriptDirectory.from_config(_migrations()).walk_revisions())
 
 
 def _migrations() -> Config:

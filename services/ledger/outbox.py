@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, or_, select, union, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, or_, select, true, union, update
 
 from protocol.fields import Record
 from protocol.messages import CancelJob, ConfigureDispenser, FlaskConfig, OfferedItem, OfferJob
 from protocol.states import JOB_TRANSITIONS, SERVER, item_rank, job_rank
 from protocol.topics import CANCEL, CONFIG, OFFER, Channel
-from services.ledger import jobs, tables
+from services.ledger import jobs, polling, tables
 from services.ledger.tables import WHOLE_JOB
 
 # The answer to a command takes a round trip of two flash writes (up to 0.2 s each on an ESP32) and one ingest batch,
@@ -28,6 +28,9 @@ DEVICES_PER_CALL = 500
 _OFFERED_BECAUSE = next(
     why for old, new, says, why in JOB_TRANSITIONS if (old, new, says) == ("queued", "offered", SERVER)
 )
+
+# Instead of a time: what was sent counts as sent long ago.
+_ALWAYS = None
 
 _DEVICE = tables.device.c
 _JOB = tables.job.c
@@ -52,13 +55,14 @@ def due(tx: Connection, now_ms: int) -> list[Due]:
     devices = _lock_devices(tx, now_ms)
     if not devices:
         return []
+    polling.end_silent(tx, devices, now_ms)
     overdue = jobs.overdue(now_ms).where(_JOB.device.in_(devices))
     jobs.end_unstarted(tx, [row.job for row in tx.execute(overdue)], "expired", now_ms)
     _number(tx, devices, now_ms)
     messages = [
-        *_configurations(tx, devices, now_ms),
-        *_cancels(tx, devices, now_ms),
-        *_offers(tx, devices, now_ms),
+        *_configurations(tx, devices, now_ms, now_ms),
+        *_cancels(tx, devices, now_ms, now_ms),
+        *_offers(tx, devices, now_ms, now_ms),
     ]
     told = {message.device for message in messages}
     if told:
@@ -70,6 +74,22 @@ def due(tx: Connection, now_ms: int) -> list[Due]:
     return sorted(messages, key=lambda message: message.device)
 
 
+def orders_of(tx: Connection, device: str, now_ms: int) -> list[Due]:
+    """Everything that this dispenser, which asks for itself, must be told now, sent before or not.
+
+    The same rules as `due`, for one dispenser: a configuration, a cancel, an offer.
+    """
+    jobs.lock_device(tx, device)
+    overdue = jobs.overdue(now_ms).where(_JOB.device == device)
+    jobs.end_unstarted(tx, [row.job for row in tx.execute(overdue)], "expired", now_ms)
+    _number(tx, [device], now_ms)
+    return [
+        *_configurations(tx, [device], now_ms, _ALWAYS),
+        *_cancels(tx, [device], now_ms, _ALWAYS),
+        *_offers(tx, [device], now_ms, _ALWAYS),
+    ]
+
+
 def _lock_devices(tx: Connection, now_ms: int) -> list[str]:
     """Find the dispensers with something to do, without a lock, then lock those rows in order."""
     found = union(
@@ -79,6 +99,7 @@ def _lock_devices(tx: Connection, now_ms: int) -> list[str]:
         _to_cancel(now_ms).with_only_columns(_JOB.device),
         _to_cancel_expired(now_ms).with_only_columns(_JOB.device),
         _to_offer(now_ms).with_only_columns(_JOB.device),
+        polling.silent(now_ms),
     ).subquery()
     devices = list(tx.execute(select(found.c[0]).order_by(found.c[0]).limit(DEVICES_PER_CALL)).scalars())
     if devices:
@@ -119,8 +140,8 @@ def _number(tx: Connection, devices: Sequence[str], now_ms: int) -> None:
     jobs.add_flips(tx, [(job, WHOLE_JOB) for job in sorted(first)], "queued", "offered", now_ms)
 
 
-def _offers(tx: Connection, devices: Sequence[str], now_ms: int) -> list[Due]:
-    rows = tx.execute(_to_offer(now_ms).where(_JOB.device.in_(devices))).all()
+def _offers(tx: Connection, devices: Sequence[str], now_ms: int, repeat_at_ms: int | None) -> list[Due]:
+    rows = tx.execute(_to_offer(repeat_at_ms).where(_JOB.device.in_(devices))).all()
     names = [row.job for row in rows]
     if not names:
         return []
@@ -137,10 +158,10 @@ def _offers(tx: Connection, devices: Sequence[str], now_ms: int) -> list[Due]:
     ]
 
 
-def _cancels(tx: Connection, devices: Sequence[str], now_ms: int) -> list[Due]:
+def _cancels(tx: Connection, devices: Sequence[str], now_ms: int, repeat_at_ms: int | None) -> list[Due]:
     rows = [
         row
-        for asked in (_to_cancel(now_ms), _to_cancel_expired(now_ms))
+        for asked in (_to_cancel(repeat_at_ms), _to_cancel_expired(repeat_at_ms))
         for row in tx.execute(asked.where(_JOB.device.in_(devices)))
     ]
     if rows:
@@ -150,8 +171,8 @@ def _cancels(tx: Connection, devices: Sequence[str], now_ms: int) -> list[Due]:
     return [Due(row.device, CANCEL, CancelJob(job=row.job, seq=row.seq, epoch=row.epoch)) for row in rows]
 
 
-def _configurations(tx: Connection, devices: Sequence[str], now_ms: int) -> list[Due]:
-    rows = tx.execute(_to_configure(now_ms).where(_DEVICE.device.in_(devices))).all()
+def _configurations(tx: Connection, devices: Sequence[str], now_ms: int, repeat_at_ms: int | None) -> list[Due]:
+    rows = tx.execute(_to_configure(repeat_at_ms).where(_DEVICE.device.in_(devices))).all()
     names = [row.device for row in rows]
     if not names:
         return []
@@ -176,8 +197,10 @@ def _configurations(tx: Connection, devices: Sequence[str], now_ms: int) -> list
 # Who is due. Each of these is asked twice: without a lock to find the dispensers, and again when they are locked.
 
 
-def _repeat(sent_at_ms: ColumnElement[int | None], now_ms: int) -> ColumnElement[bool]:
+def _repeat(sent_at_ms: ColumnElement[int | None], now_ms: int | None) -> ColumnElement[bool]:
     """Never sent, sent long enough ago, or sent to an earlier connection than the one that the dispenser has now."""
+    if now_ms is _ALWAYS:
+        return true()
     return or_(
         sent_at_ms.is_(None),
         sent_at_ms <= now_ms - OFFER_REPEAT_MS,
@@ -190,6 +213,7 @@ def _takes_jobs() -> ColumnElement[bool]:
     return and_(
         _DEVICE.online,
         _DEVICE.fault.is_(None),
+        _DEVICE.resend_left == 0,
         _DEVICE.config_version >= _DEVICE.desired_config_version,
     )
 
@@ -215,12 +239,12 @@ def _to_number() -> Select[Any]:
         jobs.is_open(),
         or_(
             and_(_JOB.state == "queued", is_free, is_oldest),
-            and_(_JOB.state == "offered", _JOB.seq.is_(None)),
+            and_(_JOB.state == "offered", _JOB.seq.is_(None), _DEVICE.resend_left == 0),
         ),
     )
 
 
-def _to_offer(now_ms: int) -> Select[Any]:
+def _to_offer(now_ms: int | None) -> Select[Any]:
     """Jobs that were not accepted; and those of which their dispenser has opened no flask and has nothing in hand.
 
     The latter has lost the generation of its flash that held the job, or its completion is on its way: it takes the
@@ -239,7 +263,7 @@ def _to_offer(now_ms: int) -> Select[Any]:
     )
 
 
-def _to_cancel(now_ms: int) -> Select[Any]:
+def _to_cancel(now_ms: int | None) -> Select[Any]:
     return _of_online(_JOB.device, _JOB.job, _JOB.seq, _JOB.epoch).where(
         jobs.is_open(),
         _JOB.state != "queued",
@@ -250,7 +274,7 @@ def _to_cancel(now_ms: int) -> Select[Any]:
     )
 
 
-def _to_cancel_expired(now_ms: int) -> Select[Any]:
+def _to_cancel_expired(now_ms: int | None) -> Select[Any]:
     """Jobs whose time was up after they were offered: the dispenser is told to stop, and so says what it did."""
     return _of_online(_JOB.device, _JOB.job, _JOB.seq, _JOB.epoch).where(
         jobs.is_unanswered(),
@@ -259,7 +283,7 @@ def _to_cancel_expired(now_ms: int) -> Select[Any]:
     )
 
 
-def _to_configure(now_ms: int) -> Select[Any]:
+def _to_configure(now_ms: int | None) -> Select[Any]:
     return select(_DEVICE.device, _DEVICE.desired_config_version).where(
         _DEVICE.online,
         _DEVICE.config_version < _DEVICE.desired_config_version,

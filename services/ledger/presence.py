@@ -6,6 +6,10 @@ from protocol.limits import MAX_COUNT
 from protocol.messages import JobAccepted, StatusReported, TelemetryReported
 from services.ledger.held import JOB_OFFERED, HeldJob
 
+# Requests for lost reports before what is missing is given up. With `restored.RESEND_REPEAT_MS` between them it is a
+# minute, which is longer than a dead dispenser can look alive (1.5 times `KEEPALIVE_S`).
+RESEND_TRIES = 12
+
 # `seen_at_ms` is refreshed at most this often: a running dispenser speaks many times a second.
 SEEN_RESOLUTION_MS = 1000
 
@@ -30,6 +34,10 @@ class HeldDevice:
     seen_at_ms: int | None
     refusal: str | None
     next_seq: int
+    lost_from_seq: int | None
+    lost_to_seq: int | None
+    resend_left: int
+    resend_sent_at_ms: int | None
     # Every epoch it was ever seen with, when it was needed to ask.
     known_epochs: set[str] = field(default_factory=set)
     new_epochs: list[str] = field(default_factory=list)
@@ -45,7 +53,7 @@ class HeldDevice:
         if status.epoch != self.epoch:
             if status.epoch in self.known_epochs:
                 return
-            self._start_epoch(status.epoch)
+            self._start_epoch(status.epoch, status.last_seq)
         self._raise_numbers(status)
         now = (status.boot, status.connection)
         before = (self.boot, self.connection)
@@ -61,10 +69,14 @@ class HeldDevice:
         self.seen = self.seen or (status.online and self.changed)
 
     def use_number(self, seq: int) -> None:
-        """That job number is used: the next one is higher."""
+        """It reported a job under that number. One that the ledger did not give yet shows that numbers were lost."""
         if self.next_seq <= seq:
-            self.next_seq = min(seq + 1, MAX_COUNT)
-            self.changed = True
+            self._lose(self.next_seq, seq)
+
+    def has_lost(self, seq: int, epoch: str) -> bool:
+        """Whether the number is one that the dispenser used and a restored ledger does not know."""
+        first, last = self.lost_from_seq, self.lost_to_seq
+        return epoch == self.epoch and first is not None and last is not None and first <= seq <= last
 
     def accept(self, boot: int, ms: int) -> None:
         """It took a job, or ended one: the refusal before that is history."""
@@ -81,6 +93,7 @@ class HeldDevice:
             if fact.refusal == "stale_seq":
                 job.seq = None
                 job.reason = "the dispenser had used the job number"
+                self._lose(fact.seq, fact.seq)
             if latest is None or (fact.boot, fact.ms) > latest[0]:
                 latest = ((fact.boot, fact.ms), fact.refusal)
         if latest is not None and latest[1] != self.refusal:
@@ -88,7 +101,19 @@ class HeldDevice:
             self.changed = True
         self.seen = self.seen or bool(holding)
 
-    def _start_epoch(self, epoch: str) -> None:
+    def _lose(self, first: int, last: int) -> None:
+        """The dispenser used these numbers for jobs that the ledger does not know: ask for its reports."""
+        if self.resend_left and self.lost_from_seq is not None and self.lost_to_seq is not None:
+            first, last = min(first, self.lost_from_seq), max(last, self.lost_to_seq)
+        self.lost_from_seq, self.lost_to_seq = first, last
+        self.resend_left, self.resend_sent_at_ms = RESEND_TRIES, None
+        self.next_seq = max(self.next_seq, min(last + 1, MAX_COUNT))
+        self.changed = True
+
+    def _start_epoch(self, epoch: str, last_seq: int) -> None:
+        if self.epoch is None:
+            # Numbers of another life: nothing of what it did then is this ledger's.
+            self.next_seq = max(self.next_seq, min(last_seq + 1, MAX_COUNT))
         for met in (self.epoch, epoch):
             if met is not None and met not in self.known_epochs:
                 self.known_epochs.add(met)
@@ -97,6 +122,9 @@ class HeldDevice:
         self.boot = self.connection = self.status_ms = self.last_seq = self.receipted_seq = 0
         self.online = False
         self.refusal = None
+        if self.resend_left:
+            # Nobody will tell any more what the old one did: the next look gives it up.
+            self.resend_left, self.resend_sent_at_ms = 1, 0
         self.changed = True
 
     def _raise_numbers(self, status: StatusReported) -> None:
@@ -104,6 +132,8 @@ class HeldDevice:
             self.last_seq = max(self.last_seq, status.last_seq)
             self.receipted_seq = max(self.receipted_seq, status.receipted_seq)
             self.changed = True
+        if self.next_seq <= status.last_seq and self.next_seq < MAX_COUNT:
+            self._lose(self.next_seq, status.last_seq)
 
     def _describe(self, status: StatusReported) -> None:
         self.boot = status.boot

@@ -19,7 +19,7 @@ from protocol.messages import (
     StockChanged,
     TelemetryReported,
 )
-from services.ledger import dead_letters
+from services.ledger import dead_letters, restored
 from services.ledger.dead_letters import DeadLetter
 from services.ledger.facts import Fact, Incoming, Unreadable, dead, read
 from services.ledger.held import FLASH_REPLACED, JOB_ENDED, JOB_RUNNING, HeldItem, HeldJob, Rejected
@@ -50,7 +50,7 @@ def settle(tx: Connection, batch: Sequence[Incoming], now_ms: int) -> Settled:
 
     `tx` comes from `Database.write`. No message can make it fail: what does not fit is a dead letter.
     """
-    work = _Batch(tx)
+    work = _Batch(tx, now_ms)
     facts = work.read(batch)
     work.hold(facts)
     for fact in facts:
@@ -68,6 +68,7 @@ def settle(tx: Connection, batch: Sequence[Incoming], now_ms: int) -> Settled:
 @dataclass(slots=True)
 class _Batch:
     tx: Connection
+    now_ms: int
     devices: dict[str, HeldDevice] = field(default_factory=dict)
     jobs: dict[str, HeldJob] = field(default_factory=dict)
     letters: list[DeadLetter] = field(default_factory=list)
@@ -154,7 +155,29 @@ class _Batch:
 
     def _taken(self, job: HeldJob, seq: int, epoch: str) -> bool:
         owner = self.numbers.setdefault((job.device, epoch, seq), job.job)
-        return owner != job.job
+        if owner == job.job:
+            return False
+        if not self.devices[job.device].has_lost(seq, epoch) or not restored.take_number_back(self.tx, owner):
+            return True
+        # The restored ledger gave that number again, and the dispenser used it for this job before.
+        if owner in self.jobs:
+            self.jobs[owner].seq = self.jobs[owner].was_seq = None
+        self.numbers[(job.device, epoch, seq)] = job.job
+        return False
+
+    def _recreate(self, device: HeldDevice, message: JobCompleted) -> HeldJob | None:
+        """The job of a report that a restored ledger asked for and does not know; None for any other unknown job."""
+        if not device.has_lost(message.seq, message.epoch):
+            return None
+        row = restored.recreate(self.tx, device.device, message, self.now_ms)
+        if row is None:
+            return None
+        job = self.jobs[message.job] = HeldJob(self._taken, *row)
+        for report in message.items:
+            job.items[report.item] = restored.waiting(report)
+        for _, epoch, seq, owner in self._rows("numbers", [(device.device, message.epoch, message.seq)]):
+            self.numbers.setdefault((device.device, epoch, seq), owner)
+        return job
 
     def decide(self, fact: Fact) -> None:
         """Apply one fact to what is held."""
@@ -179,6 +202,8 @@ class _Batch:
 
     def _decide_job(self, device: HeldDevice, fact: Fact, message: JobAccepted | ItemProgressed | JobCompleted) -> None:
         job = self.jobs.get(message.job)
+        if job is None and isinstance(message, JobCompleted):
+            job = self._recreate(device, message)
         if job is None:
             raise Rejected("unknown_job", f"there is no job {message.job}")
         if job.device != device.device:

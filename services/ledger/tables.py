@@ -57,6 +57,17 @@ class Device(Row, table=True):
     # The connection that dispatch last sent something to: what is outstanding is sent again at once to a newer one
     told_boot: int | None = None
     told_connection: int | None = None
+    # Job numbers that it used and the ledger does not know, since a backup was restored (`restored`): from, to, the
+    # first request for their reports; requests still to be made (above 0, it is offered nothing), and the last one
+    lost_from_seq: int | None = None
+    lost_to_seq: int | None = None
+    lost_at_ms: int | None = ms(default=None)
+    resend_left: int = 0
+    resend_sent_at_ms: int | None = ms(default=None)
+    # Its last request over HTTP, and the (boot, connection) that it named by then: that one has no last will
+    polled_at_ms: int | None = ms(default=None)
+    polled_boot: int | None = None
+    polled_connection: int | None = None
     # From its telemetry
     rssi_dbm: int | None = None
     free_heap_bytes: int | None = None

@@ -17,7 +17,7 @@ from protocol import codec, topics
 from protocol.messages import ItemProgressed, ItemReport, JobAccepted, JobCompleted, StatusReported
 from protocol.states import job_outcome
 from services.devices import FlaskSetup, claim
-from services.ledger import queries, tables
+from services.ledger import queries, restored, tables
 from services.ledger.audit import audit
 from services.ledger.database import Database
 from services.ledger.outbox import Due, due
@@ -233,6 +233,27 @@ class Kitchen:
         number = (view.seq or 0) if seq is None else seq
         record = JobCompleted(job=job, seq=number, state=state, items=reports, epoch="aaaaaaaa", boot=1, ms=self._ms())
         self.settle(Incoming(topics.COMPLETION.topic(view.device), codec.encode(record)))
+
+    def ask(self, after_ms: int = 1) -> list[tuple[str, int]]:
+        """(device, first number) of each request for lost reports."""
+        self.now_ms += after_ms
+        with self.database.read() as tx:
+            is_due = restored.is_due(tx, self.now_ms)
+        with self.database.write() as tx:
+            requests = restored.ask(tx, self.now_ms)
+        assert is_due or not requests
+        self.audit()
+        return [(device, request.from_seq) for device, request in requests]
+
+    def report_lost(self, seq: int, job: str = "", amount_mg: int = 10) -> str:
+        """The report of a job with one item, which a restored ledger need not know."""
+        report = ItemReport(
+            item=0, flask=1, state="done", target_mg=amount_mg, dispensed_mg=amount_mg, duration_ms=1, error=None
+        )
+        name = job or f"lost-{seq}"
+        record = JobCompleted(job=name, seq=seq, state="done", items=(report,), epoch="aaaaaaaa", boot=1, ms=self._ms())
+        self.settle(Incoming(topics.COMPLETION.topic("mix-1"), codec.encode(record)))
+        return name
 
     def settle(self, *batch: Incoming) -> None:
         self.now_ms += 1

@@ -88,3 +88,19 @@ def test_misuse_is_exit_code_2(pitada: Run, command: tuple[str, ...]) -> None:
     ended = pitada(*command)
     assert ended.returncode == 2
     assert "Traceback" not in ended.stderr
+
+
+def test_a_backup_comes_back_and_replaces_nothing_without_yes(pitada: Run, tmp_path: Path) -> None:
+    data(pitada("devices", "claim", "kitchen", "1=Salt:500:8000", "--json"))
+    file = str(tmp_path / "monday.backup")
+    assert data(pitada("backup", file, "--json"))["size_bytes"] > 0
+    data(pitada("order", "kitchen", "1=2.5", "--json"))
+    for command in (("backup", file), ("restore", file)):
+        refused = pitada(*command)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert "--yes" in refused.stderr
+    assert len(data(pitada("jobs", "--json"))) == 1
+    said = pitada("restore", file, "--yes")
+    assert said.returncode == 0
+    assert "0 divergences" in said.stdout
+    assert data(pitada("jobs", "--json")) == []

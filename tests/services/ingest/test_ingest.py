@@ -228,3 +228,17 @@ async def test_what_cannot_be_settled_is_kept_acknowledged_and_delays_nothing(
     assert dead.topic == topic
     assert dead.reason
     assert stock(offered) == (500_000 - 5_003, 1)
+
+
+async def test_a_dispenser_that_knows_more_than_a_restored_ledger_is_asked_for_it(offered: Database) -> None:
+    broker = MemoryBroker()
+    ahead = messages.StatusReported(
+        online=True, epoch=EPOCH, boot=1, connection=2, ms=9, firmware="1.0", reset_cause="power_on",
+        config_version=1, job=None, last_seq=4, receipted_seq=4, fault=None,
+    )  # fmt: skip
+    deliver(broker, topics.STATUS, ahead)
+    async with ingesting(offered, broker):
+        await broker.until(lambda: any(one.topic == topics.RESEND.topic(DEVICE) for one in broker.published))
+    (request,) = [one for one in broker.published if one.topic == topics.RESEND.topic(DEVICE)]
+    assert codec.decode(topics.RESEND.record, request.payload) == messages.ResendCompletions(from_seq=1)
+    assert (request.qos, request.retained) == (1, False)

@@ -97,13 +97,17 @@ def test_a_job_number_is_above_every_one_given_or_seen(kitchen: Any) -> None:
     assert kitchen.due() == [offer(second, 9)], "8 was given, though the dispenser does not report it yet"
 
 
-def test_a_number_that_was_used_up_is_replaced_at_once(kitchen: Any) -> None:
+def test_a_number_that_was_used_up_is_replaced_once_its_report_is_here(kitchen: Any) -> None:
     job = kitchen.place((1, 100))
     kitchen.status()
     kitchen.due()
     kitchen.accept(job.job, refusal="stale_seq")
-    kitchen.status(last_seq=5)
-    assert kitchen.due() == [offer(job, 6)]
+    kitchen.status(last_seq=2)
+    assert kitchen.due() == []
+    kitchen.report_lost(1)
+    kitchen.report_lost(2)
+    assert kitchen.ask() == []
+    assert kitchen.due() == [offer(job, 3)]
     assert kitchen.job(job.job).state == "offered"
 
 
@@ -140,8 +144,10 @@ def test_a_cancel_of_a_job_whose_number_was_used_up_goes_under_a_new_one(kitchen
     kitchen.due()
     kitchen.accept(job.job, refusal="stale_seq")
     kitchen.cancel(job.job)
-    kitchen.status(last_seq=5)
-    assert kitchen.due() == [stop(job, 6)]
+    kitchen.status(last_seq=1)
+    kitchen.report_lost(1)
+    kitchen.ask()
+    assert kitchen.due() == [stop(job, 2)]
     kitchen.complete(job.job)
     assert kitchen.job(job.job).state == "cancelled"
 

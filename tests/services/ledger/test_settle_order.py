@@ -83,7 +83,7 @@ def messages_of(floor: Any, run: Run) -> list[Incoming]:
     """What the dispenser sends, in order."""
     messages: list[Incoming] = []
     for connection, (changed, will) in enumerate(run.connections, 1):
-        birth = {"connection": connection, "ms": connection * 10, "last_seq": connection}
+        birth = {"connection": connection, "ms": connection * 10, "last_seq": min(connection, len(run.jobs))}
         messages.append(floor.status(**birth))
         if changed:
             messages.append(floor.status(**{**birth, "ms": birth["ms"] + 5, "config_version": connection}))

@@ -11,23 +11,6 @@ depends_on = None
 # SQLite counts rows only in a column of exactly this type.
 ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
-# Those that refer to others first.
-TABLES = (
-    "job_item",
-    "job",
-    "flask",
-    "device_epoch",
-    "web_session",
-    "stock_movement",
-    "sign_in_link",
-    "idempotency_key",
-    "flip",
-    "device",
-    "dead_letter",
-    "counter",
-    "account",
-)
-
 
 def upgrade() -> None:
     op.create_table(
@@ -263,5 +246,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in TABLES:
-        op.drop_table(table)
+    raise NotImplementedError("there is no way down: restore the backup that was made before the update")
