@@ -102,7 +102,7 @@ def _fill(database: Database, jobs: int, devices: int) -> None:
         tx.execute(
             insert(tables.job_item),
             [
-                {"job": _job(job), "item": flask - 1, "flask": flask, "target_mg": 100}
+                {"job": _job(job), "item": flask - 1, "flask": flask, "ingredient": "salt", "target_mg": 100}
                 for job in range(jobs)
                 for flask in flasks
             ],
