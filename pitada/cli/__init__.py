@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from pitada.cli import demo, devices, fleet, orders, reads, up
+from pitada.cli import dead_letters, demo, devices, fleet, orders, reads, recipes, stock, up
 from pitada.cli.output import errors
 
 app = typer.Typer(
@@ -28,7 +28,12 @@ app.command()(reads.jobs)
 app.command()(reads.job)
 app.command()(reads.stock)
 app.command()(reads.audit)
-app.command()(reads.dead_letters)
+app.command()(reads.in_doubt)
+app.command()(stock.refill)
+app.command()(stock.count)
+app.command()(stock.resolve)
+app.add_typer(recipes.app, name="recipes")
+app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(devices.app, name="devices")
 
 

@@ -1,4 +1,4 @@
-"""Tables of the recipes. Append-only: a change is a further version, and a job goes on naming the one it was made of."""
+"""Tables of the recipes. Append-only: a change is a further version, and a job names the one it was made from."""
 
 from sqlalchemy import ForeignKeyConstraint
 from sqlmodel import Field

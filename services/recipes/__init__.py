@@ -8,11 +8,14 @@ from services.recipes.errors import (
     RecipeRefused,
     UnknownRecipe,
 )
-from services.recipes.keeping import archive, change, create, current, page
+from services.recipes.keeping import MAX_NAME_CHARS, archive, change, create, current, latest_version, page
 from services.recipes.naming import same_name
-from services.recipes.scaling import Ingredient, Scale, by_total, scaled, times
+from services.recipes.scaling import MAX_SCALE_MILLI, ONE_MILLI, Ingredient, Scale, by_total, scaled, times
 
 __all__ = [
+    "MAX_NAME_CHARS",
+    "MAX_SCALE_MILLI",
+    "ONE_MILLI",
     "BadRecipe",
     "BadScale",
     "Ingredient",
@@ -26,6 +29,7 @@ __all__ = [
     "change",
     "create",
     "current",
+    "latest_version",
     "page",
     "same_name",
     "scaled",

@@ -14,8 +14,11 @@ from services.recipes.scaling import Ingredient
 # Recipes of a page when the caller does not say.
 PAGE = 200
 
-_NAME = Text("name", 1, 80, "", "what people call it")
-_INGREDIENT = Text("ingredient", 1, 80, "", "what it needs, as the flasks name it")
+# As long as a flask's ingredient may be.
+MAX_NAME_CHARS = 80
+
+_NAME = Text("name", 1, MAX_NAME_CHARS, "", "what people call it")
+_INGREDIENT = Text("ingredient", 1, MAX_NAME_CHARS, "", "what it needs, as the flasks name it")
 _AMOUNT = Int("amount_mg", 1, MAX_TARGET_MG, "how much of it", "mg")
 
 
@@ -65,6 +68,12 @@ def current(tx: Transaction, name: str) -> RecipeView:
     if found is None:
         raise UnknownRecipe(name)
     return found
+
+
+def latest_version(tx: Transaction, name: str) -> int | None:
+    """The version to expect when the recipe is changed; None: there is none to change, so create it."""
+    version, archived = rows.latest(tx, same_name(name))
+    return None if archived else version
 
 
 def page(tx: Transaction, after: str = "", limit: int = PAGE) -> tuple[RecipeView, ...]:
