@@ -55,8 +55,8 @@ def replay(tx: Connection, letter: int, now_ms: int) -> Replayed:
         raise unknown(letter)
     if content_sha256(found.topic, found.payload) != found.content_sha256:
         raise CutLetter(
-            f"Dead letter {letter} was cut to {len(found.payload)} of {found.size_bytes} bytes, so it cannot be replayed. "
-            "Drop it, or let the dispenser report again."
+            f"Dead letter {letter} was cut to {len(found.payload)} of {found.size_bytes} bytes, so it cannot be "
+            "replayed. Drop it, or let the dispenser report again."
         )
     name = _sender(letter, found.topic)
     # Dispenser first, as everyone: ingest holds it when it writes letters.

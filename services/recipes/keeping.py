@@ -38,15 +38,15 @@ def create(db: Database, name: str, items: Sequence[Ingredient], *, by: str, now
 def change(
     db: Database, name: str, items: Sequence[Ingredient], *, expected_version: int, by: str, now_ms: int
 ) -> RecipeView:
-    """Give the recipe its next version. Another spelling of the name is taken over.
+    """Give the recipe its next version. The name stays as it was first written, whatever spelling is used here.
 
     Raises `BadRecipe`, `UnknownRecipe`; `RecipeChanged` when the version is not the expected one any more.
     """
     _check(name, items)
     recipe = same_name(name)
     with db.write() as tx:
-        _expect(tx, name, expected_version)
-        if not _add(tx, recipe, expected_version + 1, name, items, by=by, now_ms=now_ms):
+        first = _expect(tx, name, expected_version)
+        if not _add(tx, recipe, expected_version + 1, first, items, by=by, now_ms=now_ms):
             raise RecipeChanged(name, expected_version, rows.latest(tx, recipe)[0])
         return current(tx, name)
 
@@ -55,8 +55,8 @@ def archive(db: Database, name: str, *, expected_version: int, by: str, now_ms: 
     """Take the recipe out of use; jobs made from it keep naming it. Raises `UnknownRecipe`, `RecipeChanged`."""
     recipe = same_name(name)
     with db.write() as tx:
-        _expect(tx, name, expected_version)
-        if not rows.add_version(tx, recipe, expected_version + 1, name, (), archived=True, by=by, now_ms=now_ms):
+        first = _expect(tx, name, expected_version)
+        if not rows.add_version(tx, recipe, expected_version + 1, first, (), archived=True, by=by, now_ms=now_ms):
             raise RecipeChanged(name, expected_version, rows.latest(tx, recipe)[0])
 
 
@@ -88,12 +88,12 @@ def _add(
     return rows.add_version(tx, recipe, version, name, written, by=by, now_ms=now_ms)
 
 
-def _expect(tx: Transaction, name: str, expected_version: int) -> None:
-    version, archived = rows.latest(tx, same_name(name))
-    if archived:
-        raise UnknownRecipe(name)
-    if version != expected_version:
-        raise RecipeChanged(name, expected_version, version)
+def _expect(tx: Transaction, name: str, expected_version: int) -> str:
+    """The recipe's name as it was written, if that version is the one that is in use."""
+    found = current(tx, name)
+    if found.version != expected_version:
+        raise RecipeChanged(found.name, expected_version, found.version)
+    return found.name
 
 
 def _check(name: str, items: Sequence[Ingredient]) -> None:

@@ -51,13 +51,10 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    with op.batch_alter_table("stock_movement") as batch:
-        batch.drop_column("ingredient")
-    with op.batch_alter_table("job_item") as batch:
-        batch.drop_column("ingredient")
-    with op.batch_alter_table("job") as batch:
-        batch.drop_column("recipe_scale_milli")
-        batch.drop_column("recipe_version")
-        batch.drop_column("recipe")
+    # In place: SQLite cannot copy a table that others refer to while it watches over that.
+    op.drop_column("stock_movement", "ingredient")
+    op.drop_column("job_item", "ingredient")
+    for name in ("recipe_scale_milli", "recipe_version", "recipe"):
+        op.drop_column("job", name)
     op.drop_table("recipe_item")
     op.drop_table("recipe")
