@@ -94,9 +94,9 @@ def place_recipe(
     user: User,
     device: str,
     recipe: Annotated[str, Form(max_length=recipes.MAX_NAME_CHARS)],
-    size: Annotated[str, Form(max_length=12)],
     unit: Annotated[Literal["times", "grams"], Form()],
     key: Annotated[str, Form(min_length=1, max_length=64)],
+    size: Annotated[str, Form(max_length=12)] = "",
 ) -> Response:
     """Place a recipe so many times, or so many grams of it."""
     typed = Typed(deps.new_id(), key, recipe=recipe, size=size, unit=unit)

@@ -1,36 +1,8 @@
 """The commands as a shell sees them: data on standard output, one sentence on standard error, exit codes."""
 
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-
 import pytest
 
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
-
-
-@pytest.fixture
-def pitada(tmp_path: Path) -> Run:
-    def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [str(Path(sys.executable).with_name("pitada")), *arguments],
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            env={**os.environ, "PITADA_DATA_DIR": str(tmp_path / "data"), "NO_COLOR": "1", "COLUMNS": "200"},
-        )
-
-    return run
-
-
-def data(ended: "subprocess.CompletedProcess[str]") -> Any:
-    assert ended.returncode == 0, ended.stderr
-    return json.loads(ended.stdout)
+from tests.pitada.cli.conftest import Run, data
 
 
 def test_claim_order_and_read_back(pitada: Run) -> None:
@@ -51,7 +23,10 @@ def test_claim_order_and_read_back(pitada: Run) -> None:
     assert (device["online"], len(device["flasks"])) == (False, 2)
 
 
-@pytest.mark.parametrize("command", [("jobs",), ("stock",), ("audit",), ("devices", "list"), ("dead-letters",)])
+@pytest.mark.parametrize(
+    "command",
+    [("jobs",), ("stock",), ("audit",), ("devices", "list"), ("dead-letters",), ("recipes", "list"), ("in-doubt",)],
+)
 def test_an_empty_house_answers_every_read(pitada: Run, command: tuple[str, ...]) -> None:
     ended = pitada(*command)
     assert ended.returncode == 0
