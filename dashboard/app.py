@@ -9,7 +9,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from dashboard import rendering, sockets
-from dashboard.api import dispensers, health, jobs, reads
+from dashboard.api import dispensers, health, jobs, reads, recipes
 from dashboard.deps import Dashboard
 from dashboard.pages import board, order, sign_in, stock
 from dashboard.pages import jobs as job_pages
@@ -18,6 +18,7 @@ from dashboard.refusals import problem_of
 from dashboard.security import HEADERS, Guard, NotSignedIn
 from services.ledger.stock import StockRefused
 from services.orders import OrderRefused
+from services.recipes import RecipeRefused
 
 STATIC = Path(__file__).with_name("static")
 API = "/api/"
@@ -39,6 +40,7 @@ def create_app(deps: Dashboard) -> FastAPI:
         reads.router,
         jobs.router,
         dispensers.router,
+        recipes.router,
         health.router,
         sockets.router,
     ):
@@ -46,7 +48,9 @@ def create_app(deps: Dashboard) -> FastAPI:
     app.add_exception_handler(NotSignedIn, _not_signed_in)
     app.add_exception_handler(dispensers.Refused, dispensers.refused)
     app.add_exception_handler(OrderRefused, _refused)
+    app.add_exception_handler(RecipeRefused, _refused)
     app.add_exception_handler(StockRefused, _refused)
+    app.add_exception_handler(recipes.VersionNeeded, _version_needed)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _broken)
@@ -64,6 +68,10 @@ async def _refused(request: Request, error: Exception) -> Response:
     if request.url.path.startswith(API):
         return respond(problem)
     return rendering.render(request, "refused.html", problem.status, title=problem.title, detail=problem.detail)
+
+
+async def _version_needed(request: Request, error: Exception) -> Response:
+    return respond(Problem(428, "Which version?", str(recipes.VersionNeeded.__doc__), "version_needed"))
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

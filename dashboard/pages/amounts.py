@@ -12,7 +12,15 @@ class BadAmount(ValueError):
 
 
 def parse_grams(typed: str) -> int | None:
-    """Milligrams; None for an empty field. Takes a point or a comma; refuses what could be read in two ways."""
+    """Milligrams from one flask; None for an empty field. Raises `BadAmount`."""
+    amount_mg = parse_thousandths(typed)
+    if amount_mg is not None and amount_mg > MAX_TARGET_MG:
+        raise BadAmount(f"{typed.strip()} is more than the {MAX_TARGET_MG // 1000} g that one flask can be asked for.")
+    return amount_mg
+
+
+def parse_thousandths(typed: str) -> int | None:
+    """Thousandths; None for an empty field. Takes a point or a comma; refuses what could be read in two ways."""
     text = typed.strip().removesuffix("g").strip()
     if not text:
         return None
@@ -23,7 +31,4 @@ def parse_grams(typed: str) -> int | None:
     if len(rest) == 3 and whole.strip("0"):
         # In half of the world 1.500 is one and a half, in the other half it is fifteen hundred.
         raise BadAmount(f"“{text}” can mean {whole}{rest} g or {whole}.{rest.rstrip('0') or '0'} g. Write one of them.")
-    amount_mg = int(whole) * 1000 + int(rest.ljust(3, "0"))
-    if amount_mg > MAX_TARGET_MG:
-        raise BadAmount(f"{text} g is more than the {MAX_TARGET_MG // 1000} g that one flask can be asked for.")
-    return amount_mg
+    return int(whole) * 1000 + int(rest.ljust(3, "0"))

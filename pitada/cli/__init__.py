@@ -8,7 +8,21 @@ import sys
 
 import typer
 
-from pitada.cli import backups, demo, deploy, devices, fleet, orders, reads, serve, up, up_local
+from pitada.cli import (
+    backups,
+    dead_letters,
+    demo,
+    deploy,
+    devices,
+    fleet,
+    orders,
+    reads,
+    recipes,
+    serve,
+    stock,
+    up,
+    up_local,
+)
 from pitada.cli.output import errors
 
 app = typer.Typer(
@@ -33,9 +47,14 @@ app.command()(reads.jobs)
 app.command()(reads.job)
 app.command()(reads.stock)
 app.command()(reads.audit)
-app.command()(reads.dead_letters)
 app.command()(backups.backup)
 app.command()(backups.restore)
+app.command()(reads.in_doubt)
+app.command()(stock.refill)
+app.command()(stock.count)
+app.command()(stock.resolve)
+app.add_typer(recipes.app, name="recipes")
+app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(devices.app, name="devices")
 app.add_typer(serve.app, name="serve")
 

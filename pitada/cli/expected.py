@@ -12,6 +12,7 @@ from pitada.web import PortTaken
 from services.devices import DeviceRefused
 from services.ledger.database import LedgerError
 from services.orders import OrderRefused
+from services.recipes import RecipeRefused
 from simulators.fleet import FleetBroken
 
 EXPECTED = (
@@ -26,6 +27,7 @@ EXPECTED = (
     MosquittoFailed,
     OrderRefused,
     PortTaken,
+    RecipeRefused,
     StoreBroken,
     UpLocalFailed,
 )

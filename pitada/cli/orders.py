@@ -5,25 +5,29 @@ from typing import Annotated
 
 import typer
 
-from pitada.cli.options import AsJson, DatabaseUrl, DataDir, parse_item, parse_span_ms, settings_from
-from pitada.cli.output import console, grams, print_json
+from pitada.cli.options import AsJson, DatabaseUrl, DataDir, parse_item, parse_scale, parse_span_ms, settings_from
+from pitada.cli.output import console, grams, print_json, recipe_size
 from pitada.ledger import open_database
 from services import orders
 from services.clock import now_ms
 from services.ids import new_id
 from services.ledger.views import JobView
+from services.orders import OrderedItem, OrderedRecipe
 
 
 def order(
     device: Annotated[str, typer.Argument(help="The dispenser.")],
-    items: Annotated[list[str], typer.Argument(help="FLASK=GRAMS, for example 1=5 2=12.5")],
+    items: Annotated[list[str] | None, typer.Argument(help="FLASK=GRAMS, for example 1=5 2=12.5")] = None,
+    recipe: Annotated[str | None, typer.Option(help="A recipe instead: `pitada recipes list`.")] = None,
+    scale: Annotated[str | None, typer.Option(help="So many times the recipe, e.g. 2 or 0.5.")] = None,
+    total: Annotated[str | None, typer.Option(help="So many grams of the recipe in all, e.g. 500g.")] = None,
     expires: Annotated[str | None, typer.Option(help="Give up when it has not begun by then: 90s, 10m, 2h.")] = None,
     as_json: AsJson = False,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Order a job: grams from flasks of one dispenser."""
-    wanted = [parse_item(item) for item in items]
+    """Order a job from one dispenser: grams from flasks, or a recipe."""
+    wanted = _wanted(items or [], recipe, scale, total)
     now = now_ms()
     placed = orders.place(
         open_database(settings_from(data_dir=data_dir, database_url=database_url)),
@@ -61,9 +65,24 @@ def retry(
     _say("Ordered again", again, as_json)
 
 
+def _wanted(
+    items: list[str], recipe: str | None, scale: str | None, total: str | None
+) -> list[OrderedItem] | OrderedRecipe:
+    if recipe is None:
+        if scale is not None or total is not None:
+            raise typer.BadParameter("--scale and --total go with --recipe")
+        if not items:
+            raise typer.BadParameter("order FLASK=GRAMS, for example 1=5, or --recipe NAME")
+        return [parse_item(item) for item in items]
+    if items:
+        raise typer.BadParameter("order either flasks or a recipe")
+    return OrderedRecipe(recipe, parse_scale(scale, total))
+
+
 def _say(what: str, job: JobView, as_json: bool) -> None:
     if as_json:
         print_json(job)
         return
     items = ", ".join(f"{grams(item.target_mg)} g {item.ingredient} (flask {item.flask})" for item in job.items)
-    console.print(f"{what}: job [bold]{job.job}[/] on {job.device}: {items}.", soft_wrap=True)
+    of = "" if job.recipe is None else f", {recipe_size(job)}"
+    console.print(f"{what}: job [bold]{job.job}[/] on {job.device}{of}: {items}.", soft_wrap=True)

@@ -6,12 +6,15 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, is_dataclass
+from datetime import UTC, datetime
 
 import structlog
 from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from services.ledger.views import JobView
 
 console = Console()
 errors = Console(stderr=True)
@@ -74,6 +77,20 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
 def grams(amount_mg: int | None) -> str:
     """Milligrams as grams, with as many decimals as they need, at most three."""
     return "" if amount_mg is None else f"{amount_mg / 1000:,.3f}".rstrip("0").rstrip(".")
+
+
+def moment(at_ms: int) -> str:
+    """Unix milliseconds as local date and time."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def recipe_size(job: JobView) -> str:
+    """The recipe that a job was made from, and how much of it: `Curry (version 2), 1.5 times`."""
+    if job.recipe_scale_milli is None:
+        size = f"{grams(sum(item.target_mg for item in job.items))} g"
+    else:
+        size = "once" if job.recipe_scale_milli == 1000 else f"{job.recipe_scale_milli / 1000:g} times"
+    return f"{job.recipe} (version {job.recipe_version}), {size}"
 
 
 def state(name: str) -> Text:

@@ -1,19 +1,16 @@
-"""The commands that only look: jobs, a job, stock, audit, dead letters."""
+"""The commands that only look: jobs, a job, stock, what is in doubt, audit."""
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
-from pitada.cli.options import AsJson, DatabaseUrl, DataDir, settings_from
-from pitada.cli.output import console, errors, grams, print_json, print_table, state
+from pitada.cli.options import AsJson, DatabaseUrl, DataDir, Limit, settings_from
+from pitada.cli.output import console, errors, grams, moment, print_json, print_table, recipe_size, state
 from pitada.ledger import open_database
 from protocol.errors import ITEM_ERRORS
 from services.ledger import queries
 from services.ledger.audit import audit as run_audit
 from services.ledger.views import ItemView
-
-Limit = Annotated[int, typer.Option(min=1, max=1000, help="At most this many, the latest first.")]
 
 
 def jobs(
@@ -30,7 +27,7 @@ def jobs(
         print_json(found)
         return
     rows = [
-        (one.job, one.device, state(one.state), _time(one.placed_at_ms), f"{_done(one.items)} of {len(one.items)}")
+        (one.job, one.device, state(one.state), moment(one.placed_at_ms), f"{_done(one.items)} of {len(one.items)}")
         for one in found
     ]
     print_table("Jobs", ("job", "dispenser", "state", "ordered", "flasks done"), rows, "No jobs yet: `pitada order`.")
@@ -53,6 +50,8 @@ def job(
         print_json({**found.model_dump(), "log": [flip.model_dump() for flip in flips]})
         return
     console.print(f"Job [bold]{found.job}[/] on {found.device}:", state(found.state))
+    if found.recipe is not None:
+        console.print(f"Made from {recipe_size(found)}.")
     rows = [
         (
             item.flask,
@@ -67,7 +66,7 @@ def job(
     print_table("", ("flask", "ingredient", "target g", "dispensed g", "state", "why"), rows, "It has no items.")
     for flip in flips:
         what = "job" if flip.item is None else f"item {flip.item}"
-        console.print(f"{_time(flip.at_ms)}  {what}: {flip.from_state or 'new'} -> {flip.to_state} ({flip.reason})")
+        console.print(f"{moment(flip.at_ms)}  {what}: {flip.from_state or 'new'} -> {flip.to_state} ({flip.reason})")
 
 
 def stock(as_json: AsJson = False, data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
@@ -93,6 +92,18 @@ def stock(as_json: AsJson = False, data_dir: DataDir = None, database_url: Datab
     print_table("Stock", columns, rows, "No flasks yet: `pitada devices claim`.")
 
 
+def in_doubt(as_json: AsJson = False, data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
+    """List the items of which nobody knows what left the flask: `pitada resolve` settles them."""
+    with open_database(settings_from(data_dir=data_dir, database_url=database_url)).read() as tx:
+        found = queries.in_doubt(tx)
+    if as_json:
+        print_json(found)
+        return
+    rows = [(one.job, one.item, one.device, one.flask, one.ingredient, f"0 to {grams(one.target_mg)}") for one in found]
+    columns = ("job", "item", "dispenser", "flask", "ingredient", "left the flask g")
+    print_table("In doubt", columns, rows, "Nothing is in doubt.")
+
+
 def audit(as_json: AsJson = False, data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
     """Prove that stock equals the sum of its movements and every done item has exactly one. Exit code 1 if not."""
     with open_database(settings_from(data_dir=data_dir, database_url=database_url)).read() as tx:
@@ -110,22 +121,5 @@ def audit(as_json: AsJson = False, data_dir: DataDir = None, database_url: Datab
         raise typer.Exit(1)
 
 
-def dead_letters(
-    limit: Limit = 50, as_json: AsJson = False, data_dir: DataDir = None, database_url: DatabaseUrl = None
-) -> None:
-    """List the messages that changed nothing, and why."""
-    with open_database(settings_from(data_dir=data_dir, database_url=database_url)).read() as tx:
-        found = queries.dead_letters(tx, limit=limit)
-    if as_json:
-        print_json(found)
-        return
-    rows = [(one.id, _time(one.at_ms), one.topic, one.reason, one.payload[:60]) for one in found]
-    print_table("Dead letters", ("#", "first seen", "topic", "reason", "payload"), rows, "No dead letters.")
-
-
 def _done(items: tuple[ItemView, ...]) -> int:
     return sum(item.state == "done" for item in items)
-
-
-def _time(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")

@@ -47,7 +47,7 @@ def keep(tx: Connection, letters: Sequence[DeadLetter], now_ms: int) -> None:
         return
     by_content: dict[str, tuple[DeadLetter, int]] = {}
     for letter in letters:
-        content = _content(letter)
+        content = content_sha256(letter.topic, letter.payload)
         first, times = by_content.get(content, (letter, 0))
         by_content[content] = (first, times + 1)
     insert = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
@@ -65,8 +65,9 @@ def keep(tx: Connection, letters: Sequence[DeadLetter], now_ms: int) -> None:
     _trim(tx)
 
 
-def _content(letter: DeadLetter) -> str:
-    return hashlib.sha256(letter.topic.encode(errors="surrogatepass") + b"\0" + letter.payload).hexdigest()
+def content_sha256(topic: str, payload: bytes) -> str:
+    """Two messages are the same when this is; a row whose own topic and payload give another was not kept whole."""
+    return hashlib.sha256(topic.encode(errors="surrogatepass") + b"\0" + payload).hexdigest()
 
 
 def _row(content: str, letter: DeadLetter, times: int, now_ms: int) -> dict[str, object]:

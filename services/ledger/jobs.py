@@ -32,12 +32,22 @@ _ITEM_REASONS = {(old, new): why for old, new, says, why in ITEM_TRANSITIONS if 
 
 @dataclass(frozen=True, slots=True)
 class NewItem:
-    """One flask of a job to be placed. A retry's item names the item that it began as."""
+    """One flask of a job to be placed, with what it holds. A retry's item names the item that it began as."""
 
     flask: int
     target_mg: int
+    ingredient: str
     origin_job: str | None = None
     origin_item: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MadeFrom:
+    """The recipe that a job is made from. `scale_milli` in thousandths; None: made to a total weight."""
+
+    recipe: str
+    version: int
+    scale_milli: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +58,11 @@ class FlaskRow:
     ingredient: str
     stock_mg: int
     reserved_mg: int
+
+    @property
+    def available_mg(self) -> int:
+        """What is not promised yet; below zero when more was dispensed than the stock says there was."""
+        return self.stock_mg - self.reserved_mg
 
 
 def is_open(table: FromClause = tables.job) -> ColumnElement[bool]:
@@ -133,9 +148,10 @@ def add_job(
     by: str,
     expires_at_ms: int | None,
     retry_of: str | None,
+    made_from: MadeFrom | None,
 ) -> bool:
     """Queue a job whose stock is reserved. False: the id is taken."""
-    values = {
+    values: dict[str, Any] = {
         "job": job,
         "device": device,
         "placed_at_ms": now_ms,
@@ -143,6 +159,12 @@ def add_job(
         "expires_at_ms": expires_at_ms,
         "retry_of": retry_of,
     }
+    if made_from is not None:
+        values |= {
+            "recipe": made_from.recipe,
+            "recipe_version": made_from.version,
+            "recipe_scale_milli": made_from.scale_milli,
+        }
     if not insert_new(tx, tables.job, values):
         return False
     insert_all(
@@ -153,6 +175,7 @@ def add_job(
                 "job": job,
                 "item": position,
                 "flask": item.flask,
+                "ingredient": item.ingredient,
                 "target_mg": item.target_mg,
                 "origin_job": item.origin_job,
                 "origin_item": item.origin_item,

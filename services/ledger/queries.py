@@ -6,7 +6,7 @@ Lists come newest first where they can grow without bound, `limit` rows after th
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, select, tuple_
 
 from protocol.states import ITEM_STATES, JOB_STATES
 from services.ledger import tables
@@ -90,19 +90,23 @@ def dead_letters(tx: Connection, before: int | None = None, limit: int = PAGE) -
     page = select(tables.dead_letter).order_by(tables.dead_letter.c.id.desc()).limit(limit)
     if before is not None:
         page = page.where(tables.dead_letter.c.id < before)
-    found = tx.execute(page).mappings()
-    return tuple(DeadLetterView(**{**row, "payload": row["payload"].decode(errors="replace")}) for row in found)
+    return tuple(_letter(row) for row in tx.execute(page).mappings())
+
+
+def dead_letter(tx: Connection, letter_id: int) -> DeadLetterView | None:
+    """One dead letter; None: there is none of that number (any more)."""
+    found = tx.execute(select(tables.dead_letter).where(tables.dead_letter.c.id == letter_id)).mappings().first()
+    return None if found is None else _letter(found)
 
 
 def in_doubt(tx: Connection) -> tuple[InDoubtView, ...]:
     """Items of which nobody knows what they dispensed, the longest waiting first."""
     waiting = (
         select(
-            *(_item.c.job, _item.c.item, _job.c.device, _item.c.flask, _flask.c.ingredient),
+            *(_item.c.job, _item.c.item, _job.c.device, _item.c.flask, _item.c.ingredient),
             *(_item.c.target_mg, _job.c.ended_at_ms),
         )
         .join(_job, _job.c.job == _item.c.job)
-        .join(_flask, (_flask.c.device == _job.c.device) & (_flask.c.flask == _item.c.flask))
         .where(_item.c.state == "in_doubt", _item.c.resolution.is_(None))
         .order_by(_job.c.placed_at_ms, _item.c.job, _item.c.item)
     )
@@ -122,6 +126,10 @@ def item_counts(tx: Connection) -> dict[str, int]:
 def total(tx: Connection, name: str) -> int:
     """A named total, such as `dead_letters.DROPPED`; 0 when it was never counted."""
     return tx.execute(select(tables.counter.c.value).where(tables.counter.c.name == name)).scalar() or 0
+
+
+def _letter(row: RowMapping) -> DeadLetterView:
+    return DeadLetterView(**{**row, "payload": row["payload"].decode(errors="replace")})
 
 
 def _counts(tx: Connection, state: ColumnElement[str], states: Sequence[str]) -> dict[str, int]:
@@ -153,13 +161,7 @@ def _flasks(tx: Connection, device_id: str | None = None) -> tuple[FlaskView, ..
 
 def _with_items(tx: Connection, page: Select[Any]) -> tuple[JobView, ...]:
     found = tx.execute(page).mappings().all()
-    of_these = (
-        select(_item, _flask.c.ingredient)
-        .join(_job, _job.c.job == _item.c.job)
-        .join(_flask, (_flask.c.device == _job.c.device) & (_flask.c.flask == _item.c.flask))
-        .where(_item.c.job.in_([row["job"] for row in found]))
-        .order_by(_item.c.job, _item.c.item)
-    )
+    of_these = select(_item).where(_item.c.job.in_([row["job"] for row in found])).order_by(_item.c.job, _item.c.item)
     items: dict[str, list[ItemView]] = {}
     for row in tx.execute(of_these).mappings():
         items.setdefault(row["job"], []).append(ItemView(**row))
@@ -168,12 +170,13 @@ def _with_items(tx: Connection, page: Select[Any]) -> tuple[JobView, ...]:
 
 def _movements(device_id: str | None, number: int | None, before: int | None, limit: int) -> Select[Any]:
     moved = tables.stock_movement.c
+    ingredient = func.coalesce(_item.c.ingredient, moved.ingredient, "").label("ingredient")
     page = (
         select(
-            *(moved.id, moved.device, moved.flask, _flask.c.ingredient, moved.kind, moved.delta_mg, moved.job),
+            *(moved.id, moved.device, moved.flask, ingredient, moved.kind, moved.delta_mg, moved.job),
             *(moved.item, moved.at_ms, func.coalesce(moved.by, moved.device).label("by"), moved.note),
         )
-        .join(_flask, (_flask.c.device == moved.device) & (_flask.c.flask == moved.flask))
+        .outerjoin(_item, (_item.c.job == moved.job) & (_item.c.item == moved.item))
         .order_by(moved.id.desc())
         .limit(limit)
     )

@@ -82,8 +82,11 @@ def recreate(tx: Connection, device: str, done: JobCompleted, now_ms: int) -> Se
     flasks = jobs.flasks(tx, device)
     if any(report.flask not in flasks for report in done.items):
         return None
-    items = [NewItem(report.flask, report.target_mg) for report in done.items]
-    if not jobs.add_job(tx, done.job, device, items, now_ms=now_ms, by=PLACED_BY, expires_at_ms=None, retry_of=None):
+    items = [NewItem(report.flask, report.target_mg, flasks[report.flask].ingredient) for report in done.items]
+    added = jobs.add_job(
+        tx, done.job, device, items, now_ms=now_ms, by=PLACED_BY, expires_at_ms=None, retry_of=None, made_from=None
+    )
+    if not added:
         return None
     flask = tables.flask
     for report in sorted(done.items, key=lambda one: one.flask):

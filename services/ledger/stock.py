@@ -35,7 +35,7 @@ def refill(
         raise BadAmount(f"a refill of {amount_mg} mg: give an amount from 1 to {MAX_COUNT} mg")
     held = _hold(tx, device, flask)
     _check_total(held.stock_mg + amount_mg)
-    return _move(tx, device, flask, "refill", amount_mg, by=by, now_ms=now_ms, note=note)
+    return _move(tx, device, flask, "refill", amount_mg, by=by, now_ms=now_ms, note=note, ingredient=held.ingredient)
 
 
 def count(
@@ -45,7 +45,8 @@ def count(
     if not 0 <= counted_mg <= MAX_COUNT:
         raise BadAmount(f"a count of {counted_mg} mg: give an amount from 0 to {MAX_COUNT} mg")
     held = _hold(tx, device, flask)
-    return _move(tx, device, flask, "count", counted_mg - held.stock_mg, by=by, now_ms=now_ms, note=note)
+    delta_mg = counted_mg - held.stock_mg
+    return _move(tx, device, flask, "count", delta_mg, by=by, now_ms=now_ms, note=note, ingredient=held.ingredient)
 
 
 def resolve(
@@ -143,6 +144,7 @@ def _move(
     note: str,
     job: str | None = None,
     item: int | None = None,
+    ingredient: str | None = None,
 ) -> StockChanged:
     tx.execute(
         insert(stock_movement).values(
@@ -155,6 +157,7 @@ def _move(
             at_ms=now_ms,
             by=by,
             note=note,
+            ingredient=ingredient,
         )
     )
     moved = tx.execute(

@@ -9,9 +9,10 @@ from sqlalchemy import ForeignKeyConstraint, Index, LargeBinary, Table, text
 from sqlmodel import Field
 
 from services.ledger.account_tables import Account, IdempotencyKey, SignInLink, WebSession
+from services.ledger.recipe_tables import Recipe, RecipeItem
 from services.ledger.row import METADATA, ROW_ID, Row, ms
 
-__all__ = ["METADATA", "Account", "IdempotencyKey", "SignInLink", "WebSession"]
+__all__ = ["METADATA", "Account", "IdempotencyKey", "Recipe", "RecipeItem", "SignInLink", "WebSession"]
 
 # Flips of the job itself, beside those of its items from 0 up.
 WHOLE_JOB = -1
@@ -117,7 +118,8 @@ class Flask(Row, table=True):
 class Job(Row, table=True):
     """One order for one dispenser. `rank` is `protocol.states.job_rank(state, says)` and only rises.
 
-    `seq` and `epoch` are of the latest offer; null while it was never offered.
+    `seq` and `epoch` are of the latest offer; null while it was never offered. `recipe` (its name as written),
+    `recipe_version` and `recipe_scale_milli` (thousandths; null: made to a total weight) say what it was made from.
     """
 
     __tablename__ = "job"
@@ -163,12 +165,16 @@ class Job(Row, table=True):
     cancel_requested_by: str | None = None
     cancel_sent_at_ms: int | None = ms(default=None)
     retry_of: str | None = None
+    recipe: str | None = None
+    recipe_version: int | None = None
+    recipe_scale_milli: int | None = None
 
 
 class JobItem(Row, table=True):
     """One flask of a job. `rank` is `protocol.states.item_rank(state, says)`; below 2 it reserves `target_mg`.
 
     An item of a retry names the item that it began as (`origin_job`, `origin_item`); null for a first order.
+    `ingredient` is what the flask held when it was ordered: what the flask is given later is not what it dispensed.
     """
 
     __tablename__ = "job_item"
@@ -192,6 +198,7 @@ class JobItem(Row, table=True):
     job: str = Field(primary_key=True)
     item: int = Field(primary_key=True)
     flask: int
+    ingredient: str
     target_mg: int
     state: str = "pending"
     rank: int = 0
@@ -210,7 +217,8 @@ class JobItem(Row, table=True):
 class StockMovement(Row, table=True):
     """Append-only: what went into a flask or left it. At most one for each job item, whatever its kind.
 
-    `by` is null when the dispenser itself did it.
+    `by` is null when the dispenser itself did it. `ingredient` is what a refill or a count was of; null with a job,
+    whose item knows.
     """
 
     __tablename__ = "stock_movement"
@@ -235,6 +243,7 @@ class StockMovement(Row, table=True):
     at_ms: int = ms()
     by: str | None = None
     note: str = ""
+    ingredient: str | None = None
 
 
 class Flip(Row, table=True):
@@ -293,3 +302,5 @@ account: Table = METADATA.tables["account"]
 sign_in_link: Table = METADATA.tables["sign_in_link"]
 web_session: Table = METADATA.tables["web_session"]
 idempotency_key: Table = METADATA.tables["idempotency_key"]
+recipe: Table = METADATA.tables["recipe"]
+recipe_item: Table = METADATA.tables["recipe_item"]

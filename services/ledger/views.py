@@ -46,7 +46,7 @@ class DispenserView(View):
 
 
 class ItemView(View):
-    """One flask of a job. `dispensed_mg` is None while open and while nobody knows."""
+    """One flask of a job, with what it held then. `dispensed_mg` is None while open and while nobody knows."""
 
     item: int
     flask: int
@@ -61,7 +61,7 @@ class ItemView(View):
 
 
 class JobView(View):
-    """A job with its items in order."""
+    """A job with its items in order. `recipe_scale_milli` in thousandths; None beside a recipe: made to a total."""
 
     job: str
     device: str
@@ -74,7 +74,28 @@ class JobView(View):
     ended_at_ms: int | None
     cancel_requested_at_ms: int | None
     retry_of: str | None
+    recipe: str | None = None
+    recipe_version: int | None = None
+    recipe_scale_milli: int | None = None
     items: tuple[ItemView, ...]
+
+
+class IngredientView(View):
+    """One ingredient of a recipe in the recipe's own size."""
+
+    ingredient: str
+    amount_mg: int
+
+
+class RecipeView(View):
+    """A recipe as it is, or was in that version; `total_mg` is the sum of its ingredients."""
+
+    name: str
+    version: int
+    at_ms: int
+    by: str
+    total_mg: int
+    items: tuple[IngredientView, ...]
 
 
 class MovementView(View):

@@ -4,8 +4,11 @@ from services.orders.cancelling import cancel
 from services.orders.errors import (
     AlreadyEnded,
     BadOrder,
+    IngredientReplaced,
     JobExists,
     KeyReused,
+    NoFlaskFor,
+    NotEnoughIngredient,
     NotEnoughStock,
     NothingToRetry,
     OrderRefused,
@@ -16,17 +19,22 @@ from services.orders.errors import (
     UnknownJob,
 )
 from services.orders.placing import OrderedItem, place
+from services.orders.resolving import OrderedRecipe
 from services.orders.retrying import retry
 
 __all__ = [
     "AlreadyEnded",
     "BadOrder",
+    "IngredientReplaced",
     "JobExists",
     "KeyReused",
+    "NoFlaskFor",
+    "NotEnoughIngredient",
     "NotEnoughStock",
     "NothingToRetry",
     "OrderRefused",
     "OrderedItem",
+    "OrderedRecipe",
     "RetryOpen",
     "StillOpen",
     "UnknownDispenser",

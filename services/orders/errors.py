@@ -42,6 +42,46 @@ class NotEnoughStock(OrderRefused):
         )
 
 
+class NoFlaskFor(OrderRefused):
+    """No flask of the dispenser holds an ingredient of the recipe."""
+
+    def __init__(self, device: str, ingredient: str) -> None:
+        self.device = device
+        self.ingredient = ingredient
+        super().__init__(
+            f"No flask of {device} holds {ingredient}, which the recipe needs. Fill one with it, or order it elsewhere."
+        )
+
+
+class NotEnoughIngredient(OrderRefused):
+    """All flasks with an ingredient of the recipe together, less what other jobs were promised, have too little."""
+
+    def __init__(self, device: str, ingredient: str, available: tuple[tuple[int, int], ...], wanted_mg: int) -> None:
+        self.device = device
+        self.ingredient = ingredient
+        self.available = available
+        self.wanted_mg = wanted_mg
+        has = " and ".join(f"flask {flask} has {grams(amount_mg)}" for flask, amount_mg in available)
+        super().__init__(
+            f"The recipe wants {grams(wanted_mg)} of {ingredient} from {device}, where {has} available. "
+            "Refill or count it, make less, or cancel a job that is waiting for it."
+        )
+
+
+class IngredientReplaced(OrderRefused):
+    """The flask holds something else than when the job was ordered."""
+
+    def __init__(self, device: str, flask: int, ordered: str, holds: str) -> None:
+        self.device = device
+        self.flask = flask
+        self.ordered = ordered
+        self.holds = holds
+        super().__init__(
+            f"Flask {flask} of {device} holds {holds} now, the job was for {ordered}. Order {ordered} from a flask "
+            "that holds it."
+        )
+
+
 class KeyReused(OrderRefused):
     """The idempotency key belongs to an earlier order with another content."""
 

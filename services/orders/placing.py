@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from protocol.fields import BadValue
@@ -10,9 +10,19 @@ from protocol.limits import MAX_ITEMS
 from protocol.messages import OfferedItem, OfferJob
 from services.ledger import jobs, queries
 from services.ledger.database import Database, Transaction
-from services.ledger.jobs import NewItem
+from services.ledger.jobs import FlaskRow, MadeFrom, NewItem
 from services.ledger.views import JobView
-from services.orders.errors import BadOrder, JobExists, KeyReused, NotEnoughStock, UnknownDispenser, UnknownFlask
+from services.orders.errors import (
+    BadOrder,
+    IngredientReplaced,
+    JobExists,
+    KeyReused,
+    NotEnoughStock,
+    UnknownDispenser,
+    UnknownFlask,
+)
+from services.orders.resolving import OrderedRecipe, resolve
+from services.recipes import same_name
 
 # What a caller may make up as a key: long enough for any id, short enough to keep for every order.
 MAX_KEY_CHARS = 128
@@ -30,18 +40,21 @@ def place(
     db: Database,
     *,
     device: str,
-    items: Sequence[OrderedItem],
+    items: Sequence[OrderedItem] | OrderedRecipe,
     now_ms: int,
     job_id: str,
     by: str,
     expires_at_ms: int | None = None,
     idempotency_key: str | None = None,
 ) -> JobView:
-    """Queue a job of 1 to 16 items, in that order, with its stock reserved. Raises `OrderRefused`.
+    """Queue a job of 1 to 16 items, in that order, or of a recipe, with its stock reserved.
 
-    A key that `by` has used for the same dispenser, items and expiry returns the job of the first time, as it is now.
+    A key that `by` has used for the same dispenser, items (or recipe and scale) and expiry returns the job of the first
+    time, as it is now. Raises `OrderRefused`; of a recipe also `RecipeRefused`.
     """
-    _check(job_id, items, now_ms, expires_at_ms, idempotency_key)
+    _check(now_ms, expires_at_ms, idempotency_key)
+    if not isinstance(items, OrderedRecipe):
+        _check_items(job_id, items)
     with db.write() as tx:
         if idempotency_key is not None:
             content = _content(device, items, expires_at_ms)
@@ -50,8 +63,14 @@ def place(
                 return _first_job(tx, idempotency_key, content, *first)
         if not jobs.lock_device(tx, device):
             raise UnknownDispenser(device)
-        new = [NewItem(item.flask, item.target_mg) for item in items]
-        return queue(tx, job_id, device, new, now_ms=now_ms, by=by, expires_at_ms=expires_at_ms)
+        known = jobs.flasks(tx, device)
+        made_from = None
+        if isinstance(items, OrderedRecipe):
+            new, made_from = resolve(tx, device, known, items)
+            _check_items(job_id, new)
+        else:
+            new = [NewItem(item.flask, item.target_mg, _flask(device, known, item.flask).ingredient) for item in items]
+        return queue(tx, job_id, device, new, now_ms=now_ms, by=by, expires_at_ms=expires_at_ms, made_from=made_from)
 
 
 def queue(
@@ -64,23 +83,32 @@ def queue(
     by: str,
     expires_at_ms: int | None = None,
     retry_of: str | None = None,
+    made_from: MadeFrom | None = None,
 ) -> JobView:
     """Reserve and queue, for a dispenser whose row is locked. Raises `OrderRefused`: then roll the transaction back."""
     known = jobs.flasks(tx, device)
     wanted: dict[int, list[int]] = {}
     for item in items:
-        if item.flask not in known:
-            raise UnknownFlask(device, item.flask, tuple(known))
+        holds = _flask(device, known, item.flask).ingredient
+        if same_name(item.ingredient) != same_name(holds):
+            raise IngredientReplaced(device, item.flask, item.ingredient, holds)
         wanted.setdefault(item.flask, []).append(item.target_mg)
     added = jobs.add_job(
-        tx, job_id, device, items, now_ms=now_ms, by=by, expires_at_ms=expires_at_ms, retry_of=retry_of
+        tx,
+        job_id,
+        device,
+        items,
+        now_ms=now_ms,
+        by=by,
+        expires_at_ms=expires_at_ms,
+        retry_of=retry_of,
+        made_from=made_from,
     )
     if not added:
         raise JobExists(job_id)
     for flask, amounts in sorted(wanted.items()):
         if not jobs.reserve(tx, device, flask, sum(amounts), len(amounts)):
-            available_mg = known[flask].stock_mg - known[flask].reserved_mg
-            raise NotEnoughStock(device, flask, known[flask].ingredient, sum(amounts), available_mg)
+            raise NotEnoughStock(device, flask, known[flask].ingredient, sum(amounts), known[flask].available_mg)
     return view(tx, job_id)
 
 
@@ -92,9 +120,20 @@ def view(tx: Transaction, job_id: str) -> JobView:
     return found
 
 
-def _check(
-    job_id: str, items: Sequence[OrderedItem], now_ms: int, expires_at_ms: int | None, idempotency_key: str | None
-) -> None:
+def _flask(device: str, known: Mapping[int, FlaskRow], flask: int) -> FlaskRow:
+    if flask not in known:
+        raise UnknownFlask(device, flask, tuple(known))
+    return known[flask]
+
+
+def _check(now_ms: int, expires_at_ms: int | None, idempotency_key: str | None) -> None:
+    if expires_at_ms is not None and expires_at_ms <= now_ms:
+        raise BadOrder("The order's time is up before it begins. Give it a later expiry, or none.")
+    if idempotency_key is not None and not 1 <= len(idempotency_key) <= MAX_KEY_CHARS:
+        raise BadOrder(f"The idempotency key has {len(idempotency_key)} characters, 1 to {MAX_KEY_CHARS} are allowed.")
+
+
+def _check_items(job_id: str, items: Sequence[OrderedItem] | Sequence[NewItem]) -> None:
     if not 1 <= len(items) <= MAX_ITEMS:
         raise BadOrder(f"The order has {len(items)} items, a job takes 1 to {MAX_ITEMS}. Split it, or add an item.")
     try:
@@ -103,16 +142,16 @@ def _check(
         OfferJob(job=job_id, seq=1, epoch="00000000", items=offered)
     except BadValue as error:
         raise BadOrder(f"The order cannot be given to a dispenser: {error}. Correct it, then order again.") from error
-    if expires_at_ms is not None and expires_at_ms <= now_ms:
-        raise BadOrder("The order's time is up before it begins. Give it a later expiry, or none.")
-    if idempotency_key is not None and not 1 <= len(idempotency_key) <= MAX_KEY_CHARS:
-        raise BadOrder(f"The idempotency key has {len(idempotency_key)} characters, 1 to {MAX_KEY_CHARS} are allowed.")
 
 
-def _content(device: str, items: Sequence[OrderedItem], expires_at_ms: int | None) -> str:
+def _content(device: str, items: Sequence[OrderedItem] | OrderedRecipe, expires_at_ms: int | None) -> str:
     """SHA-256 of what the caller asked for: two requests are the same when these are."""
-    content = [device, [[item.flask, item.target_mg] for item in items], expires_at_ms]
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+    asked: list[object]
+    if isinstance(items, OrderedRecipe):
+        asked = [same_name(items.name), items.scale.milli, items.scale.total_mg]
+    else:
+        asked = [[item.flask, item.target_mg] for item in items]
+    return hashlib.sha256(json.dumps([device, asked, expires_at_ms]).encode()).hexdigest()
 
 
 def _first_job(tx: Transaction, key: str, content: str, first_content: str, job: str) -> JobView:

@@ -21,7 +21,7 @@ def retry(db: Database, job_id: str, *, now_ms: int, new_job_id: str, by: str) -
     """Queue a new job with what remains of this ended one: of items that failed, were skipped, or were resolved as
     not (or not all) dispensed. Items in doubt block only themselves.
 
-    Raises `UnknownJob`, `StillOpen`, `RetryOpen`, `NothingToRetry`, and what `place` raises.
+    Raises `UnknownJob`, `StillOpen`, `RetryOpen`, `NothingToRetry`, `IngredientReplaced`, and what `place` raises.
     """
     with db.write() as tx:
         job = jobs.lock_job(tx, job_id)
@@ -50,7 +50,7 @@ def _remaining(tx: Transaction, job_id: str, device: str) -> tuple[list[NewItem]
         if left_mg is None:
             unknown += 1
         elif left_mg > 0:
-            new.append(NewItem(family[0]["flask"], left_mg, origin_job, origin_item))
+            new.append(NewItem(family[0]["flask"], left_mg, family[0]["ingredient"], origin_job, origin_item))
     return new, unknown
 
 

@@ -51,7 +51,7 @@ def main(args: Sequence[str] | None = None) -> None:
 def measure(kind: str, messages: int, devices: int, batch: int) -> dict[str, int]:
     """Rates in batches and one by one, on a fresh database of that kind."""
     jobs = messages // MESSAGES_PER_JOB
-    with _database(kind) as database:
+    with database_of(kind) as database:
         _fill(database, jobs + jobs // SINGLE_SHARE + 1, devices)
         batched = _rate(database, _backlog(0, jobs, devices), batch)
         single = _rate(database, _backlog(jobs, jobs // SINGLE_SHARE + 1, devices), 1)
@@ -61,7 +61,8 @@ def measure(kind: str, messages: int, devices: int, batch: int) -> dict[str, int
 
 
 @contextmanager
-def _database(kind: str) -> Iterator[Database]:
+def database_of(kind: str) -> Iterator[Database]:
+    """A fresh database of that kind, gone after the block."""
     with tempfile.TemporaryDirectory(prefix="pitada-bench-", ignore_cleanup_errors=True) as folder:
         if kind == "sqlite":
             database = Database(f"sqlite:///{folder}/ledger.db")
@@ -102,7 +103,7 @@ def _fill(database: Database, jobs: int, devices: int) -> None:
         tx.execute(
             insert(tables.job_item),
             [
-                {"job": _job(job), "item": flask - 1, "flask": flask, "target_mg": 100}
+                {"job": _job(job), "item": flask - 1, "flask": flask, "ingredient": "salt", "target_mg": 100}
                 for job in range(jobs)
                 for flask in flasks
             ],

@@ -1,12 +1,13 @@
 """Every refusal has its status."""
 
 from dashboard.refusals import _STATUS, problem_of
-from services import orders
+from services import orders, recipes
 from services.ledger import stock
 
 
 def test_every_refusal_is_mapped_on_purpose() -> None:
-    refusals = [*orders.OrderRefused.__subclasses__(), *stock.StockRefused.__subclasses__()]
+    bases = (orders.OrderRefused, recipes.RecipeRefused, stock.StockRefused)
+    refusals = [refusal for base in bases for refusal in base.__subclasses__()]
     assert set(_STATUS) == set(refusals)  # the table itself, so that a new refusal cannot be forgotten
 
 

@@ -42,14 +42,14 @@ LOW_CONTRAST = """() => {
 }"""
 
 # Controls smaller than a thumb. Links inside a sentence are as high as their line, as WCAG 2.5.8 allows.
-SMALL_TARGETS = """() => [...document.querySelectorAll("button, summary, input:not([type=hidden]), a")]
+SMALL_TARGETS = """() => [...document.querySelectorAll("button, summary, select, input:not([type=hidden]), a")]
   .filter((element) => element.checkVisibility() && !element.classList.contains("skip"))
   .filter((element) => !element.closest("p:not(.pager, .tile-foot, .eyebrow), dd, .movement-what"))
   .map((element) => [element, (element.closest("label") ?? element).getBoundingClientRect()])
   .filter(([, box]) => box.height < 43.9 || box.width < 43.9)
   .map(([element, box]) => `${element.outerHTML.slice(0, 60)}: ${box.width.toFixed(0)} x ${box.height.toFixed(0)}`)"""
 
-NAMELESS = """() => [...document.querySelectorAll("button, a, input:not([type=hidden])")]
+NAMELESS = """() => [...document.querySelectorAll("button, a, select, input:not([type=hidden])")]
   .filter((e) => e.checkVisibility() && !(e.labels?.length || e.getAttribute("aria-label") || e.textContent.trim()))
   .map((e) => e.outerHTML.slice(0, 80))"""
 
@@ -81,8 +81,12 @@ def pages(site: Site) -> list[str]:
     house.accept("line-2", offer)
     house.progress("line-2", offer, 0, "dispensing")
     waiting = order("line-2", (1, 1_000))
+    mild = [{"ingredient": "Sugar", "amount_mg": 500}]
+    client.post("/api/v1/recipes", json={"name": "A mild mixture for the second half of the week", "items": mild})
+    made = {"recipe": "a mild mixture for the second half of the week", "scale": 1.5, "device": "line-2"}
+    mixture = client.post("/api/v1/jobs", json=made).json()["job"]
     house.say(house.status("line-2", ms=900, job=running))
-    jobs = [f"/jobs/{job}" for job in (partial, stopping, running, waiting)]
+    jobs = [f"/jobs/{job}" for job in (partial, stopping, running, waiting, mixture)]
     return ["/", "/jobs", *jobs, "/order", "/order/line-1", "/stock", house.link(), "/nothing"]
 
 

@@ -14,4 +14,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    raise NotImplementedError("there is no way down: restore the backup that was made before the update")
+    raise RuntimeError("there is no way down: restore the backup that was made before the update")

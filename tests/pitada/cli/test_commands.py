@@ -1,62 +1,39 @@
 """The commands as a shell sees them: data on standard output, one sentence on standard error, exit codes."""
 
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
+from tests.pitada.cli.conftest import Run, data
 
 
-@pytest.fixture
-def pitada(tmp_path: Path) -> Run:
-    def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [str(Path(sys.executable).with_name("pitada")), *arguments],
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            env={**os.environ, "PITADA_DATA_DIR": str(tmp_path / "data"), "NO_COLOR": "1", "COLUMNS": "200"},
-        )
-
-    return run
-
-
-def data(ended: "subprocess.CompletedProcess[str]") -> Any:
-    assert ended.returncode == 0, ended.stderr
-    return json.loads(ended.stdout)
-
-
-def test_claim_order_and_read_back(pitada: Run) -> None:
-    claimed = data(pitada("devices", "claim", "kitchen", "1=Salt:500:8000", "2=Sugar:1000", "--json"))
+def test_claim_order_and_read_back(shell: Run) -> None:
+    claimed = data(shell("devices", "claim", "kitchen", "1=Salt:500:8000", "2=Sugar:1000", "--json"))
     assert claimed["device"] == "kitchen"
     assert len(claimed["password"]) >= 20
-    job = data(pitada("order", "kitchen", "1=2.5", "2=10", "--json"))
+    job = data(shell("order", "kitchen", "1=2.5", "2=10", "--json"))
     assert (job["state"], [item["target_mg"] for item in job["items"]]) == ("queued", [2_500, 10_000])
-    assert [one["job"] for one in data(pitada("jobs", "--json"))] == [job["job"]]
-    assert data(pitada("job", job["job"], "--json"))["log"]
-    salt = data(pitada("stock", "--json"))[0]
+    assert [one["job"] for one in data(shell("jobs", "--json"))] == [job["job"]]
+    assert data(shell("job", job["job"], "--json"))["log"]
+    salt = data(shell("stock", "--json"))[0]
     assert (salt["stock_mg"], salt["reserved_mg"], salt["available_mg"]) == (500_000, 2_500, 497_500)
-    assert data(pitada("audit", "--json"))["divergences"] == 0
-    assert data(pitada("cancel", job["job"], "--json"))["state"] == "cancelled"
-    assert data(pitada("stock", "--json"))[0]["reserved_mg"] == 0
-    assert data(pitada("dead-letters", "--json")) == []
-    (device,) = data(pitada("devices", "list", "--json"))
+    assert data(shell("audit", "--json"))["divergences"] == 0
+    assert data(shell("cancel", job["job"], "--json"))["state"] == "cancelled"
+    assert data(shell("stock", "--json"))[0]["reserved_mg"] == 0
+    assert data(shell("dead-letters", "--json")) == []
+    (device,) = data(shell("devices", "list", "--json"))
     assert (device["online"], len(device["flasks"])) == (False, 2)
 
 
-@pytest.mark.parametrize("command", [("jobs",), ("stock",), ("audit",), ("devices", "list"), ("dead-letters",)])
-def test_an_empty_house_answers_every_read(pitada: Run, command: tuple[str, ...]) -> None:
-    ended = pitada(*command)
+@pytest.mark.parametrize(
+    "command",
+    [("jobs",), ("stock",), ("audit",), ("devices", "list"), ("dead-letters",), ("recipes", "list"), ("in-doubt",)],
+)
+def test_an_empty_house_answers_every_read(shell: Run, command: tuple[str, ...]) -> None:
+    ended = shell(*command)
     assert ended.returncode == 0
     assert ended.stdout.strip()
-    assert pitada(*command, "--json").returncode == 0
+    assert shell(*command, "--json").returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -71,9 +48,9 @@ def test_an_empty_house_answers_every_read(pitada: Run, command: tuple[str, ...]
         (("devices", "password", "nobody"), "nobody"),
     ],
 )
-def test_a_failure_is_one_sentence_and_exit_code_1(pitada: Run, command: tuple[str, ...], says: str) -> None:
-    data(pitada("devices", "claim", "kitchen", "1=Salt:500", "--json"))
-    ended = pitada(*command)
+def test_a_failure_is_one_sentence_and_exit_code_1(shell: Run, command: tuple[str, ...], says: str) -> None:
+    data(shell("devices", "claim", "kitchen", "1=Salt:500", "--json"))
+    ended = shell(*command)
     assert ended.returncode == 1
     assert ended.stdout == ""
     assert says in ended.stderr
@@ -84,23 +61,23 @@ def test_a_failure_is_one_sentence_and_exit_code_1(pitada: Run, command: tuple[s
     "command",
     [("order",), ("order", "kitchen", "five"), ("nonsense",), ("demo", "--exit"), ("devices", "claim", "kitchen", "x")],
 )
-def test_misuse_is_exit_code_2(pitada: Run, command: tuple[str, ...]) -> None:
-    ended = pitada(*command)
+def test_misuse_is_exit_code_2(shell: Run, command: tuple[str, ...]) -> None:
+    ended = shell(*command)
     assert ended.returncode == 2
     assert "Traceback" not in ended.stderr
 
 
-def test_a_backup_comes_back_and_replaces_nothing_without_yes(pitada: Run, tmp_path: Path) -> None:
-    data(pitada("devices", "claim", "kitchen", "1=Salt:500:8000", "--json"))
+def test_a_backup_comes_back_and_replaces_nothing_without_yes(shell: Run, tmp_path: Path) -> None:
+    data(shell("devices", "claim", "kitchen", "1=Salt:500:8000", "--json"))
     file = str(tmp_path / "monday.backup")
-    assert data(pitada("backup", file, "--json"))["size_bytes"] > 0
-    data(pitada("order", "kitchen", "1=2.5", "--json"))
+    assert data(shell("backup", file, "--json"))["size_bytes"] > 0
+    data(shell("order", "kitchen", "1=2.5", "--json"))
     for command in (("backup", file), ("restore", file)):
-        refused = pitada(*command)
+        refused = shell(*command)
         assert (refused.returncode, refused.stdout) == (1, "")
         assert "--yes" in refused.stderr
-    assert len(data(pitada("jobs", "--json"))) == 1
-    said = pitada("restore", file, "--yes")
+    assert len(data(shell("jobs", "--json"))) == 1
+    said = shell("restore", file, "--yes")
     assert said.returncode == 0
     assert "0 divergences" in said.stdout
-    assert data(pitada("jobs", "--json")) == []
+    assert data(shell("jobs", "--json")) == []

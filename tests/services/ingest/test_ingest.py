@@ -11,6 +11,7 @@ from protocol import codec, messages, topics
 from protocol.fields import Record
 from services import devices, orders
 from services.devices import FlaskSetup
+from services.health import Need
 from services.ingest import FILTERS, Ingest
 from services.ledger import outbox, queries
 from services.ledger.database import Database, DatabaseUnavailable
@@ -192,10 +193,10 @@ async def test_a_database_that_only_reads_is_down_from_the_first_failure_to_the_
         async with ingesting(full, broker) as ingest:
             turn = ingest.health._turn
 
-            def heard(ok: bool, detail: str) -> None:
+            def heard(ok: bool, needs: Need | None, detail: str) -> None:
                 if not told or told[-1] is not ok:
                     told.append(ok)
-                turn(ok, detail)
+                turn(ok, needs, detail)
 
             ingest.health._turn = heard  # type: ignore[method-assign]  # to see every turn, not only the last
             deliver(broker, topics.COMPLETION, completion())

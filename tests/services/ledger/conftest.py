@@ -51,7 +51,11 @@ class Floor:
         with self.database.write() as tx:
             tx.execute(insert(tables.job).values(job=job, device=device, placed_at_ms=NOW_MS, placed_by="test"))
             for item, (flask, target_mg) in enumerate(items):
-                tx.execute(insert(tables.job_item).values(job=job, item=item, flask=flask, target_mg=target_mg))
+                tx.execute(
+                    insert(tables.job_item).values(
+                        job=job, item=item, flask=flask, ingredient=f"spice {flask}", target_mg=target_mg
+                    )
+                )
                 row = tables.flask
                 tx.execute(
                     update(row)

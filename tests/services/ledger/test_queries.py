@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from sqlalchemy import update
+
 from protocol.states import ITEM_STATES, JOB_STATES
-from services.ledger import queries, stock
+from services.ledger import queries, stock, tables
 from services.ledger.settle import Incoming
 
 TWO = [(1, 100), (2, 200)]
@@ -113,3 +115,21 @@ def test_counts_name_every_state(floor: Any) -> None:
     floor.place("j", TWO)
     assert ask(floor, queries.job_counts) == {**dict.fromkeys(JOB_STATES, 0), "queued": 1}
     assert ask(floor, queries.item_counts) == {**dict.fromkeys(ITEM_STATES, 0), "pending": 2}
+
+
+def test_items_and_movements_keep_the_ingredient_that_the_flask_held_then(floor: Any) -> None:
+    floor.offer("j", TWO)
+    floor.settle(floor.completed("j", floor.report(0, 1, 100), floor.report(1, 2, 200, "in_doubt")))
+    with floor.database.write() as tx:
+        stock.count(tx, "d-1", 1, 500, by="ana", now_ms=1)
+        tx.execute(update(tables.flask).values(ingredient="mystery"))
+        stock.refill(tx, "d-1", 1, 7, by="ana", now_ms=1)
+    assert [item.ingredient for item in ask(floor, queries.job, "j").items] == ["spice 1", "spice 2"]
+    assert [item.ingredient for item in ask(floor, queries.in_doubt)] == ["spice 2"]
+    moved = ask(floor, queries.movements, "d-1", 1)
+    assert [(one.kind, one.ingredient) for one in moved] == [
+        ("refill", "mystery"),
+        ("count", "spice 1"),
+        ("dispense", "spice 1"),
+        ("refill", "spice 1"),
+    ]

@@ -1,11 +1,12 @@
 """Any order, any repetition, any cut into batches of a run's messages ends in the same tables."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from protocol import topics
 from protocol.messages import ItemReport
 from services.ledger.settle import Incoming
 
@@ -153,3 +154,42 @@ def test_one_by_one_ends_as_all_at_once(floor: Any, run: Run) -> None:
         floor.settle(message)
     floor.check_flips()
     assert floor.truth() == at_once
+
+
+@exhaustive
+@given(run=runs, data=st.data())
+def test_whatever_is_lost_before_a_completion_ends_in_the_same_tables(
+    floor: Any, run: Run, data: st.DataObject
+) -> None:
+    run = replace(run, flash_replaced=False)  # every completion comes
+    prepare(floor, run)
+    messages = messages_of(floor, run)
+    floor.settle(*messages)
+    nothing_lost = floor.truth()
+
+    prepare(floor, run)
+    may_be_lost = (topics.PROGRESS, topics.ACCEPT)
+    kept = [
+        message
+        for message in messages
+        if not _is_of(message, may_be_lost) or _refuses(message) or data.draw(st.booleans(), label="arrives")
+    ]
+    shuffled = data.draw(st.permutations(kept), label="order")
+    while shuffled:
+        size = data.draw(st.integers(1, len(shuffled)), label="batch")
+        floor.settle(*shuffled[:size])
+        shuffled = shuffled[size:]
+    floor.check_flips()
+    assert floor.truth() == nothing_lost
+
+
+def _is_of(message: Incoming, channels: tuple[topics.Channel, ...]) -> bool:
+    try:
+        return topics.parse(message.topic)[1] in channels
+    except topics.BadTopic:
+        return False
+
+
+def _refuses(message: Incoming) -> bool:
+    """A refusal is no step of the job: it is shown until something is accepted."""
+    return b'"refusal":"' in message.payload

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from services.devices import FlaskChange, configure
 from services.ledger import stock
-from services.orders import NotEnoughStock, NothingToRetry, RetryOpen, StillOpen, UnknownJob
+from services.orders import IngredientReplaced, NotEnoughStock, NothingToRetry, RetryOpen, StillOpen, UnknownJob
 
 
 def items(job: Any) -> list[tuple[int, int]]:
@@ -133,3 +134,16 @@ def test_a_job_that_expired_on_a_flash_store_that_was_replaced_is_resolved_and_t
 def test_an_unknown_job_is_refused_by_name(kitchen: Any) -> None:
     with pytest.raises(UnknownJob, match="job-9"):
         kitchen.retry("job-9")
+
+
+def test_a_flask_that_holds_something_else_since_is_not_opened_for_the_old_ingredient(kitchen: Any) -> None:
+    first = kitchen.place((1, 1_000_000))
+    kitchen.run(first.job, ("failed", 999_000))
+    with kitchen.database.write() as tx:
+        stock.count(tx, "mix-1", 1, 0, by="ana", now_ms=kitchen.now_ms)
+    configure(kitchen.database, "mix-1", [FlaskChange(1, ingredient="rye")])
+    with kitchen.database.write() as tx:
+        stock.refill(tx, "mix-1", 1, 5_000, by="ana", now_ms=kitchen.now_ms)
+    with pytest.raises(IngredientReplaced, match="holds rye now, the job was for flour"):
+        kitchen.retry(first.job)
+    assert kitchen.flask(1)["reserved_mg"] == 0
