@@ -11,6 +11,7 @@ from typing import Any
 
 from protocol import access, codec, errors, limits, messages, states, topics
 from protocol.fields import Record, Records
+from services.settings import Settings
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 BLOCK = re.compile(r"(<!-- generated: (?P<name>[a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -109,6 +110,14 @@ def example() -> str:
     return "\n".join(["```", *lines, "```"])
 
 
+def settings_table() -> str:
+    rows = []
+    for name, field in Settings.model_fields.items():
+        default = "none" if field.default is None else f"`{field.default}`"
+        rows.append((f"`PITADA_{name.upper()}`", default, field.description or ""))
+    return _table(("variable", "default", "meaning"), rows)
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "topics": topic_table,
     "example": example,
@@ -121,6 +130,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "item-errors": error_table,
     "refusals": refusal_table,
     "limits": limit_table,
+    "settings": settings_table,
 }
 
 
