@@ -14,6 +14,12 @@ from tests.chaos.oracle import final_tables
 from tests.chaos.servers import Servers, publish, servers
 from tests.chaos.workload import MESSAGES_PER_JOB, Workload, make, tables_of
 
+# Dispensers that fill the broker at the same time: more only wait for each other.
+_SPEAK_AT_ONCE = 4
+
+# Mosquitto saves the whole backlog every 5 s, and answers nobody meanwhile: on a busy disk a start waits for that.
+_UP_WITHIN_S = 120.0
+
 # Broker and ledger on a machine that does other things too: a drain that is slower than this has stopped.
 _LEAST_PER_S = 200
 
@@ -62,7 +68,13 @@ async def _fill_broker(real: Servers, work: Workload) -> None:
     """Ingest's session is there, so that the broker keeps everything for it; then everything is said."""
     async with connected(real.broker, real.account("svc_ingest"), persistent=True) as link:
         await link.subscribe(FILTERS)
-    await asyncio.gather(*(publish(real, device, work.messages_of(device)) for device in work.orders))
+    speaking = asyncio.Semaphore(_SPEAK_AT_ONCE)
+
+    async def speak(device: str) -> None:
+        async with speaking:
+            await publish(real, device, work.messages_of(device))
+
+    await asyncio.gather(*(speak(device) for device in work.orders))
 
 
 def _drain(real: Servers, work: Workload, rng: random.Random, kills: int) -> int:
@@ -72,7 +84,7 @@ def _drain(real: Servers, work: Workload, rng: random.Random, kills: int) -> int
     share = kills + 1
     for number in range(1, kills + 1):
         ingest.start()
-        ingest.wait(ok=True)
+        ingest.wait(ok=True, within_s=_UP_WITHIN_S)
         # Somewhere in its share of the work, and at any point of a batch there: what a random moment of the drain is.
         least = len(work.said) * (number - 1 + rng.random()) / share
         _wait_for_jobs(real, min(least, len(work.said) - 1))

@@ -1,6 +1,11 @@
 """A small version of `make soak ARGS="ingest-kills"`: the same code, fewer messages and kills."""
 
+import pytest
+
 from tests.chaos.ingest_kills import run
+
+# Real servers on a machine that does other things too.
+pytestmark = pytest.mark.timeout(300)
 
 
 async def test_kill_9_of_ingest_in_the_middle_of_a_drain_ends_in_the_oracles_tables() -> None:

@@ -27,6 +27,9 @@ from tests.chaos.repeaters import Repeaters
 from tests.chaos.servers import Servers, servers
 from tests.chaos.workload import Workload, ended, make, tables_of
 
+# Real servers on a machine that does other things too.
+pytestmark = pytest.mark.timeout(300)
+
 # Room for the tables of the workload and their first changes; the ballast takes the rest.
 _DISK_MB = 4
 _SETTLES_WITHIN_S = 30.0
@@ -92,7 +95,6 @@ async def test_a_full_disk_is_named_and_loses_nothing_and_space_brings_ingest_ba
         assert_whole(real, fleet, work)
 
 
-@pytest.mark.timeout(300)
 async def test_a_house_on_a_full_disk_stays_up_and_goes_on_when_there_is_space(small_disk: Path) -> None:
     database = Database(f"sqlite:///{small_disk / 'ledger.db'}")
     database.migrate()
@@ -152,7 +154,6 @@ def assert_whole(real: Servers, fleet: Repeaters, work: Workload) -> None:
         assert audit(tx).problems == []
 
 
-@pytest.mark.timeout(300)
 async def test_a_house_that_loses_its_database_and_its_broker_goes_on_when_both_are_back(
     tmp_path: Path, server_directory: Path
 ) -> None:

@@ -4,6 +4,9 @@ import pytest
 
 from tests.chaos.server_kills import BACK_WITHIN_S, run
 
+# Real servers on a machine that does other things too.
+pytestmark = pytest.mark.timeout(300)
+
 
 @pytest.mark.parametrize("target", ["postgresql", "mosquitto"])
 async def test_a_server_that_is_killed_under_load_takes_nothing_receipted_with_it(target: str) -> None:

@@ -139,6 +139,25 @@ def test_a_generation_that_rots_after_any_save_never_opens_twice(lost: str) -> N
         assert max(opened.values(), default=0) <= 1, (at, bench.openings)
 
 
+def test_a_job_lost_with_its_generation_right_after_it_was_accepted_is_taken_again_and_runs_once() -> None:
+    bench = online_bench()
+    before = dict(bench.flash)
+    saves: list[str] = []
+    bench.before_order = lambda order: saves.append(order.slot) if isinstance(order, Save) else None
+    bench.offer(1, *ITEMS)
+    bench.run(lambda: bool(bench.sent("accept")))
+    assert bench.openings == []
+    bench.cut_power()
+    # The save of "dispensing" was under way, and never became the newest; the one with the job has rotted.
+    bench.flash = {**before, saves[0]: b"rotten"}
+    bench.boot()
+    bench.online()
+    assert (bench.status().job, bench.status().last_seq) == (None, 0)
+    bench.offer(1, *ITEMS)
+    bench.run(lambda: bench.status().receipted_seq == 1)
+    assert [(one.flask, one.open_ms) for one in bench.openings] == list(ITEMS)
+
+
 def test_an_interrupted_flask_is_in_doubt_and_the_rest_goes_on_without_a_network() -> None:
     bench = online_bench()
     bench.offer(1, *ITEMS)
