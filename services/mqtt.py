@@ -1,33 +1,23 @@
-"""A signed-in connection to the broker, over aiomqtt: connect with back-off, batches, acknowledgement by hand.
-
-aiomqtt 2.5 offers neither manual acknowledgement nor its queue. `Link` reaches for both, here and nowhere else.
-"""
+"""A signed-in connection to the broker: connect with back-off, batches, acknowledgement by hand."""
 
 import asyncio
 import contextlib
-import logging
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-import aiomqtt
 import stamina
 import structlog
+
+from services.mqtt_connection import ANSWER_S, BrokerLost, Connection, Delivery, Outgoing
+
+__all__ = ["Account", "BrokerAddress", "BrokerLost", "Delivery", "Link", "Outgoing", "connected"]
 
 log = structlog.get_logger(__name__)
 
 # Seconds between tries to reach the broker: soon at first, then often enough that a restart is noticed at once.
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 2.0
-
-# Publishes of one batch that wait for the broker at the same time; below Mosquitto's own window of 1,000.
-_PUBLISHES_AT_ONCE = 200
-
-# aiomqtt logs each lost connection as an error with a trace; `connected` says the same in one line.
-_LIBRARY_LOG = logging.getLogger("pitada.mqtt")
-_LIBRARY_LOG.setLevel(logging.CRITICAL)
-
-BrokerLost = aiomqtt.MqttError
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,116 +37,74 @@ class Account:
     password: str
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One message from the broker. `mid` is what acknowledges it, on the connection that brought it only."""
-
-    topic: str
-    payload: bytes
-    qos: int
-    mid: int
-    retained: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """One message for the broker."""
-
-    topic: str
-    payload: bytes
-    qos: int
-    retained: bool
-
-
 class Link:
-    """One open connection. It ends by raising `BrokerLost` from whatever is awaited on it."""
+    """One open connection. It ends by raising `BrokerLost` from whatever is called on it."""
 
-    def __init__(self, client: aiomqtt.Client) -> None:
-        self._client = client
-        self._arrived: asyncio.Queue[aiomqtt.Message] = client._queue  # its iterator takes one at a time
+    def __init__(self, connection: Connection, *, manual_ack: bool = False) -> None:
+        self._connection = connection
+        self._manual_ack = manual_ack
+
+    @property
+    def telemetry_dropped(self) -> int:
+        """QoS 0 messages that came while the buffer was full."""
+        return self._connection.telemetry_dropped
 
     async def subscribe(self, filters: Sequence[str]) -> None:
-        await self._client.subscribe([(name, 1) for name in filters])
+        """Returns when the broker has granted them, QoS 1."""
+        await self._connection.subscribe(filters)
 
     async def batch(self, most: int) -> list[Delivery]:
         """Whatever has arrived, at most `most`; waits for the first. A message alone does not wait for company."""
-        first = await self._first()
-        batch = [_delivery(first)]
-        while len(batch) < most and not self._arrived.empty():
-            batch.append(_delivery(self._arrived.get_nowait()))
-        return batch
+        taken = await self._connection.take(most)
+        if not self._manual_ack:
+            self._connection.acknowledge(taken)
+        return taken
 
     def ack(self, batch: Sequence[Delivery]) -> None:
         """Tells the broker that these are settled. Only for deliveries of this connection."""
-        for delivery in batch:
-            self._client._client.ack(delivery.mid, delivery.qos)  # not offered by aiomqtt
+        self._connection.acknowledge(batch)
 
     async def publish(self, messages: Sequence[Outgoing]) -> None:
-        """Sends all and waits until the broker has each that is QoS 1."""
-        for start in range(0, len(messages), _PUBLISHES_AT_ONCE):
-            some = messages[start : start + _PUBLISHES_AT_ONCE]
-            await asyncio.gather(
-                *(self._client.publish(one.topic, one.payload, qos=one.qos, retain=one.retained) for one in some)
-            )
-
-    async def _first(self) -> aiomqtt.Message:
-        if not self._arrived.empty():
-            return self._arrived.get_nowait()
-        lost = self._client._disconnected  # what its own iterator waits on
-        arrival = asyncio.ensure_future(self._arrived.get())
-        try:
-            await asyncio.wait((arrival, lost), return_when=asyncio.FIRST_COMPLETED)
-        except asyncio.CancelledError:
-            arrival.cancel()
-            raise
-        if arrival.done():
-            return arrival.result()
-        arrival.cancel()
-        raise BrokerLost("the connection to the broker was lost") from lost.exception()
+        """Sends all, in order. Waits while the broker has too many that it has not acknowledged."""
+        await self._connection.publish(messages)
 
 
 @contextlib.asynccontextmanager
 async def connected(
     address: BrokerAddress, account: Account, *, persistent: bool = False, manual_ack: bool = False
 ) -> AsyncIterator[Link]:
-    """A connection, tried until it is there. `persistent`: the broker keeps what arrives while it is away."""
-    client = await _connect(address, account, persistent, manual_ack)
+    """A connection, tried until it is there. `persistent`: the broker keeps what arrives while it is away.
+
+    Without `manual_ack` a message is acknowledged when it is taken, so the broker's window bounds what lies here.
+    """
+    connection = await _connect(address, account, persistent)
     log.info("broker connected", user=account.user, host=address.host, port=address.port)
     try:
-        yield Link(client)
+        yield Link(connection, manual_ack=manual_ack)
     finally:
-        # A broken connection makes leaving fail too; the reason has been raised already.
-        with contextlib.suppress(BrokerLost):
-            await client.__aexit__(None, None, None)
+        await connection.close()
 
 
-async def _connect(address: BrokerAddress, account: Account, persistent: bool, manual_ack: bool) -> aiomqtt.Client:
+async def _connect(address: BrokerAddress, account: Account, persistent: bool) -> Connection:
     async for attempt in stamina.retry_context(
         on=BrokerLost, attempts=None, timeout=None, wait_initial=_FIRST_PAUSE_S, wait_max=_LONGEST_PAUSE_S
     ):
         with attempt:
-            client = _client(address, account, persistent)
-            client._client.manual_ack_set(manual_ack)  # not offered by aiomqtt
-            await client.__aenter__()
-    return client
+            connection = await _open(address)
+            try:
+                await connection.sign_in(account.user, account.password, clean_session=not persistent)
+            except BaseException:
+                await connection.close()
+                raise
+    return connection
 
 
-def _client(address: BrokerAddress, account: Account, persistent: bool) -> aiomqtt.Client:
-    client = aiomqtt.Client(
-        address.host,
-        address.port,
-        username=account.user,
-        password=account.password,
-        identifier=account.user,
-        clean_session=not persistent,
-        keepalive=15,
-        max_inflight_messages=_PUBLISHES_AT_ONCE,
-        tls_context=None if address.tls_ca is None else ssl.create_default_context(cafile=address.tls_ca),
-        logger=_LIBRARY_LOG,
-    )
-    client.pending_calls_threshold = _PUBLISHES_AT_ONCE
-    return client
-
-
-def _delivery(message: aiomqtt.Message) -> Delivery:
-    return Delivery(message.topic.value, message.payload, message.qos, message.mid, message.retain)
+async def _open(address: BrokerAddress) -> Connection:
+    tls = None if address.tls_ca is None else ssl.create_default_context(cafile=address.tls_ca)
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            _, connection = await loop.create_connection(Connection, address.host, address.port, ssl=tls)
+    except OSError as error:  # a timeout and a refused certificate too
+        raise BrokerLost(f"the broker at {address.host}:{address.port} cannot be reached: {error}") from error
+    return connection
