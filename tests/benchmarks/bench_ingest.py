@@ -67,7 +67,7 @@ def throughput(kind: str, messages: int) -> dict[str, object]:
         ceiling = ceiling_per_s(port, work.messages)
         batched = drained(Asked(database.url, port, work.messages))
         asyncio.run(leave(port, singly, "svc_ingest"))
-        one_by_one = drained(Asked(database.url, port, singly.messages, batch_of_one=True))
+        one_by_one = drained(Asked(database.url, port, singly.messages, batch_most=1))
         difference = compare(database, (work, singly))
     rate, single_rate = batched.acknowledged / batched.took_s, one_by_one.acknowledged / one_by_one.took_s
     receipts = batched.receipts + one_by_one.receipts

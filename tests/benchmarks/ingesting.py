@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from services.clock import now_ms
-from services.ingest import FILTERS, Ingest
+from services.ingest import BATCH_MOST, FILTERS, Ingest
 from services.ledger.database import Database
 from services.mqtt import Account, BrokerAddress, Delivery, Link, Outgoing, connected
 from tests.benchmarks.raw_mqtt import PASSWORD
@@ -29,7 +29,7 @@ class Asked:
     database_url: str
     port: int
     expected: int | None = None
-    batch_of_one: bool = False
+    batch_most: int = BATCH_MOST
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class _Counted:
         self.subscribe = link.subscribe
 
     async def batch(self, most: int) -> list[Delivery]:
-        return await self._link.batch(1 if self._counts.asked.batch_of_one else most)
+        return await self._link.batch(most)
 
     def ack(self, batch: Sequence[Delivery]) -> None:
         self._link.ack(batch)
@@ -125,7 +125,7 @@ async def _ingest(asked: Asked, there: Connection) -> Drained:
     before_bytes = _rss_bytes()
     there.send("started")
     began, cpu = time.perf_counter(), time.process_time()
-    service = asyncio.create_task(Ingest(database, connect, now_ms).run())
+    service = asyncio.create_task(Ingest(database, connect, now_ms, asked.batch_most).run())
     if asked.expected is None:
         await asyncio.to_thread(there.recv)
     else:
