@@ -20,6 +20,7 @@ from dashboard.ledger_reads import ledger_reads
 from dashboard.live import LiveFeed
 from dashboard.subscriber import follow
 from pitada.ledger import open_database
+from pitada.process import spare_the_collector
 from pitada.secrets import service_accounts
 from pitada.web import listen, serving
 from services import devices, people
@@ -51,6 +52,7 @@ class House:
 @contextlib.asynccontextmanager
 async def open_house(settings: Settings) -> AsyncIterator[House]:
     """Everything runs while the block runs. A part that breaks for good ends the block with its error."""
+    spare_the_collector()
     async with contextlib.AsyncExitStack() as stack:
         database = await asyncio.to_thread(open_database, settings)
         stack.callback(database.close)

@@ -210,9 +210,13 @@ class Connection(asyncio.Protocol):
         """Take every whole packet. Returns where the one that is not whole begins."""
         at, end = 0, len(data)
         while at + 2 <= end:
-            first = data[at]
-            begins, ends = (at + 2, at + 2 + data[at + 1]) if data[at + 1] < 0x80 else packets.body_of(data, at)
-            if not begins or ends > end:
+            first, begins = data[at], at + 2
+            ends = begins + data[at + 1]
+            if data[at + 1] >= 0x80:
+                begins, ends = packets.body_of(data, at)
+                if not begins:
+                    break
+            if ends > end:
                 break
             if first & 0xF0 == packets.PUBLISH:
                 self._deliver(first, data, begins, ends)

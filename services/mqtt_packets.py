@@ -56,14 +56,20 @@ def pubacks(packet_ids: Sequence[int]) -> bytes:
 
 
 def body_of(data: bytes, at: int) -> tuple[int, int]:
-    """Where the body of the packet at `at` begins and ends; (0, 0) while its length is not all there."""
-    length = shift = 0
-    for place in range(at + 1, min(at + 5, len(data))):
-        length |= (data[place] & 0x7F) << shift
-        if data[place] < 0x80:
-            return place + 1, place + 1 + length
-        shift += 7
-    if len(data) >= at + 5:
+    """Where the body of the packet at `at`, whose length takes more than one byte, begins and ends.
+
+    (0, 0) while its length is not all there.
+    """
+    some = data[at + 1 : at + 5]
+    # Nearly every message takes two bytes.
+    if len(some) > 1 and some[1] < 0x80:
+        return at + 3, at + 3 + (some[0] & 0x7F | some[1] << 7)
+    length = 0
+    for place, byte in enumerate(some):
+        length |= (byte & 0x7F) << 7 * place
+        if byte < 0x80:
+            return at + 2 + place, at + 2 + place + length
+    if len(some) == 4:
         raise NotMqtt("a packet's length takes more than four bytes")
     return 0, 0
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from pitada.process import spare_the_collector
 from services.clock import now_ms
 from services.ingest import BATCH_MOST, FILTERS, Ingest
 from services.ledger.database import Database
@@ -122,6 +123,7 @@ async def _ingest(asked: Asked, there: Connection) -> Drained:
         async with connected(address, Account("svc_ingest", PASSWORD), persistent=True, manual_ack=True) as link:
             yield _Counted(link, counts)
 
+    spare_the_collector()
     before_bytes = _rss_bytes()
     there.send("started")
     began, cpu = time.perf_counter(), time.process_time()
