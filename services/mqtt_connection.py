@@ -5,6 +5,7 @@ three times for each message and woke a future for each (docs/decisions/0006).
 """
 
 import asyncio
+import contextlib
 import itertools
 from collections import deque
 from collections.abc import Sequence
@@ -27,6 +28,9 @@ KEEPALIVE_S = 15
 
 # How long the broker may take for what it answers at once.
 ANSWER_S = 10.0
+
+# How long the broker may take to hang up after a goodbye.
+_GOODBYE_S = 2.0
 
 _numbers = itertools.count(1)
 
@@ -125,7 +129,8 @@ class Connection(asyncio.Protocol):
         for topic, payload, qos, retained in messages:
             if qos and len(self._unanswered) >= MOST_UNANSWERED:
                 self._write(out)
-                await self._until_room()
+                await self._until_unanswered_below(MOST_UNANSWERED)
+                self._check()
             packet_id = self._next_id() if qos else 0
             if qos:
                 self._unanswered.add(packet_id)
@@ -133,12 +138,16 @@ class Connection(asyncio.Protocol):
         self._write(out)
 
     async def close(self) -> None:
-        """Leave in good order; what was sent is sent. Nothing happens when the connection has ended."""
+        """Leave in good order, once the broker has what was sent. Nothing happens when the connection has ended."""
+        # A socket closed with something unread in it takes back what was sent last; so the broker closes it, not we.
+        with contextlib.suppress(TimeoutError, BrokerLost):
+            async with asyncio.timeout(ANSWER_S):
+                await self._until_unanswered_below(1)
         if self._lost is None:
             self._transport.write(packets.DISCONNECT)
-            self._transport.close()
             self._end("this service left")
-            await asyncio.wait((self._ended,), timeout=ANSWER_S)
+            self._transport.resume_reading()
+            await asyncio.wait((self._ended,), timeout=_GOODBYE_S)
             self._transport.abort()
 
     def _write(self, out: list[bytes]) -> None:
@@ -146,12 +155,12 @@ class Connection(asyncio.Protocol):
             self._transport.write(b"".join(out))
             out.clear()
 
-    async def _until_room(self) -> None:
+    async def _until_unanswered_below(self, bound: int) -> None:
         # Nothing is heard while reading is paused, so nothing is waited for: only who called can make it go on.
-        while len(self._unanswered) >= MOST_UNANSWERED and not self._paused:
+        while len(self._unanswered) >= bound and not self._paused:
+            self._check()
             self._room.clear()
             await self._room.wait()
-            self._check()
 
     async def _ask(self, packet: bytes) -> bytes:
         self._check()
@@ -198,6 +207,8 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._heard = True
+        if self._lost is not None:
+            return
         if self._rest:
             data = self._rest + data
         try:
