@@ -1,4 +1,4 @@
-"""One batch, one transaction; and when a defect makes that fail, one message at a time, so that none blocks the others."""
+"""One batch is one transaction; when a defect makes it fail, one message at a time, so that none blocks the others."""
 
 from collections.abc import Sequence
 

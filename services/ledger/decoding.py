@@ -4,7 +4,6 @@ A validator in Rust is built from the field tables of `protocol.messages`, which
 the right to accept: whatever it does not, `protocol.codec` decides and words, so both refuse exactly the same.
 """
 
-from functools import cache
 from typing import cast
 
 from pydantic_core import CoreSchema, SchemaValidator, ValidationError, core_schema
@@ -17,7 +16,7 @@ from protocol.limits import MAX_PAYLOAD_BYTES
 def decode(record: type[R], payload: bytes) -> R:
     """The message in `payload`. Raises `codec.Malformed` for anything that is not exactly that."""
     if len(payload) <= MAX_PAYLOAD_BYTES:
-        validator, lists = _compiled(record)
+        validator, lists = _known.get(record) or compiled(record)
         try:
             message = validator.validate_json(payload)
             # The rules that join several fields are the record's own.
@@ -31,11 +30,18 @@ def decode(record: type[R], payload: bytes) -> R:
     return codec.decode(record, payload)
 
 
-@cache
-def _compiled(record: type[Record]) -> tuple[SchemaValidator, tuple[str, ...]]:
-    """The validator of a record, and which of its fields are lists of records."""
-    lists = tuple(field.name for field in record.FIELDS if isinstance(field, Records))
-    return SchemaValidator(_record(record)), lists
+Compiled = tuple[SchemaValidator, tuple[str, ...]]
+
+# One for each message of the protocol.
+_known: dict[type[Record], Compiled] = {}
+
+
+def compiled(record: type[Record]) -> Compiled:
+    """The validator of a record, made once, and which of its fields are lists of records."""
+    if record not in _known:
+        lists = tuple(field.name for field in record.FIELDS if isinstance(field, Records))
+        _known[record] = (SchemaValidator(_record(record)), lists)
+    return _known[record]
 
 
 def _record(record: type[Record]) -> CoreSchema:

@@ -63,7 +63,9 @@ def _text_array(values: Sequence[str | None]) -> str:
 
 def _unnest(columns: dict[str, type[Any]]) -> str:
     names = ", ".join(f'"{name}"' for name in columns)
-    arrays = ", ".join(f"CAST(CAST(:incoming_{name} AS text) AS {_POSTGRESQL_TYPES[kind]}[])" for name, kind in columns.items())
+    arrays = ", ".join(
+        f"CAST(CAST(:incoming_{name} AS text) AS {_POSTGRESQL_TYPES[kind]}[])" for name, kind in columns.items()
+    )
     return f"SELECT {names} FROM unnest({arrays}) AS unfolded({names})"  # noqa: S608  # names from the code only
 
 

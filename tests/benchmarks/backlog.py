@@ -122,7 +122,12 @@ def job_messages(job: int, devices: int) -> list[Incoming]:
 
 def compare(database: Database, done: Sequence[Work]) -> Difference:
     """The ledger against what was sent: every item of that work has one movement of its amount, and no other has."""
-    sent = {(job_id(job), item) for work in done for job in range(work.first, work.first + work.jobs) for item in range(FLASKS)}
+    sent = {
+        (job_id(job), item)
+        for work in done
+        for job in range(work.first, work.first + work.jobs)
+        for item in range(FLASKS)
+    }
     movement = tables.stock_movement.c
     with database.read() as tx:
         rows = tx.execute(

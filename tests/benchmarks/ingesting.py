@@ -1,4 +1,4 @@
-"""The real ingest in a process of its own, counted: `services.ingest.Ingest` over `services.mqtt` into a real ledger."""
+"""The real ingest in a process of its own, counted: `Ingest` over `services.mqtt` into a real ledger."""
 
 import asyncio
 import contextlib

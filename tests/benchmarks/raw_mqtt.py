@@ -12,7 +12,7 @@ from broker.packets import Framer, length_bytes, parse_publish, puback
 from protocol import topics
 from services.ledger.settle import Incoming
 
-PASSWORD = "benchmark"  # noqa: S105  # of a broker that lives as long as the benchmark
+PASSWORD = "benchmark"  # of a broker that lives as long as the benchmark
 
 _CONNECTS_AT_ONCE = 100
 

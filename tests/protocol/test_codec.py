@@ -1,7 +1,6 @@
 """The codec takes exactly what the tables say, and says what is wrong with everything else."""
 
 import json
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,6 +10,7 @@ from protocol import codec, messages
 from protocol.fields import Record, Text
 from protocol.limits import MAX_PAYLOAD_BYTES
 from tests.protocol.wire_values import RECORDS, json_of
+
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.__name__)
 @given(data=st.data())

@@ -90,13 +90,14 @@ async def test_reading_stops_while_the_buffer_is_full(monkeypatch: pytest.Monkey
     connection = Connection()
     wire = Wire(connection)
     connection.data_received(messages(9))
-    assert wire.reading
+    readings = [wire.reading]
     connection.data_received(messages(1, first=10))
-    assert not wire.reading
+    readings.append(wire.reading)
     assert mids(await connection.take(5)) == [1, 2, 3, 4, 5]
-    assert not wire.reading
+    readings.append(wire.reading)
     await connection.take(1)
-    assert wire.reading
+    readings.append(wire.reading)
+    assert readings == [True, False, False, True]
 
 
 async def test_publishing_waits_for_the_broker_but_not_while_nothing_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

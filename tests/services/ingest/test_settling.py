@@ -7,9 +7,9 @@ import pytest
 from services.ingest import settling
 from services.ingest.ahead import Heard, _hear
 from services.ingest.settling import settle_batch
-from services.ledger import facts, held, queries
+from services.ledger import decoding, facts, held, queries
 from services.ledger.database import Database, DatabaseUnavailable
-from services.ledger.settle import Incoming
+from services.ledger.settle import Incoming, settle_read
 from services.mqtt import Delivery
 from tests.services.ledger.conftest import NOW_MS, Floor
 
@@ -29,9 +29,7 @@ def jobs(floor: Floor) -> list[Incoming]:
     batch = []
     for number in (1, 2, 3):
         floor.offer(f"j{number}", TWO, seq=number)
-        batch.append(
-            floor.completed(f"j{number}", floor.report(0, 1, 100), floor.report(1, 2, 200), seq=number)
-        )
+        batch.append(floor.completed(f"j{number}", floor.report(0, 1, 100), floor.report(1, 2, 200), seq=number))
     return batch
 
 
@@ -69,7 +67,7 @@ def test_a_message_that_the_ledger_cannot_settle_is_kept_with_the_error(
 def test_a_message_that_cannot_even_be_read_is_kept_with_the_error(
     floor: Floor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    decode = facts.decode
+    decode = decoding.decode
 
     def broken(record: Any, payload: bytes) -> Any:
         if b'"j1"' in payload:
@@ -97,8 +95,6 @@ def test_a_database_that_is_away_is_no_defect(floor: Floor, monkeypatch: pytest.
 def test_a_database_that_goes_away_while_the_messages_are_settled_one_by_one_is_no_defect(
     floor: Floor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settle_read = settling.settle_read
-
     def worse(tx: Any, said: Any, now_ms: int) -> Any:
         if len(said) > 1:
             raise ZeroDivisionError("a defect")
