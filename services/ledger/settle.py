@@ -71,14 +71,24 @@ def settle_read(tx: Connection, batch: Sequence[Read], now_ms: int) -> Settled:
 
 
 @dataclass(slots=True)
+class _Numbers:
+    """Which job has a number. Every job asks it, so it knows no job: a batch is gone as soon as it is settled."""
+
+    # (device, epoch, seq) to the job
+    owners: dict[tuple[str, str, int], str] = field(default_factory=dict)
+
+    def taken(self, job: HeldJob, seq: int, epoch: str) -> bool:
+        return self.owners.setdefault((job.device, epoch, seq), job.job) != job.job
+
+
+@dataclass(slots=True)
 class _Batch:
     tx: Connection
     devices: dict[str, HeldDevice] = field(default_factory=dict)
     jobs: dict[str, HeldJob] = field(default_factory=dict)
     letters: list[DeadLetter] = field(default_factory=list)
     receipts: dict[tuple[str, str, int, str], CompletionReceived] = field(default_factory=dict)
-    # (device, epoch, seq) to the job that has it
-    numbers: dict[tuple[str, str, int], str] = field(default_factory=dict)
+    numbers: _Numbers = field(default_factory=_Numbers)
 
     def take(self, batch: Sequence[Read]) -> list[Fact]:
         """The readable messages; the rest is a dead letter already."""
@@ -106,7 +116,7 @@ class _Batch:
         wanted = {message.job for message in named}
         wanted |= {job for (job,) in self._rows("open_jobs", [(name,) for name in sorted(foreign)])}
         for row in self._rows("hold_jobs", [(job,) for job in sorted(wanted)]):
-            self.jobs[row[0]] = HeldJob(self._taken, *row)
+            self.jobs[row[0]] = HeldJob(self.numbers.taken, *row)
         self._hold_items(named, foreign)
         self._hold_numbers(named)
 
@@ -142,11 +152,7 @@ class _Batch:
             if (held := self.jobs.get(message.job)) is not None and held.seq is None
         }
         for device, epoch, seq, job in self._rows("numbers", sorted(asked)):
-            self.numbers[(device, epoch, seq)] = job
-
-    def _taken(self, job: HeldJob, seq: int, epoch: str) -> bool:
-        owner = self.numbers.setdefault((job.device, epoch, seq), job.job)
-        return owner != job.job
+            self.numbers.owners[(device, epoch, seq)] = job
 
     def decide(self, fact: Fact) -> None:
         """Apply one fact to what is held."""

@@ -1,7 +1,8 @@
 """A backlog at a real Mosquitto, drained by the real ingest into a real database. One JSON line.
 
 `make bench ARGS="ingest --json"`; `--latency S` and `--memory` measure those instead. Mosquitto has its generated
-access rules; PostgreSQL runs with fsync and synchronous_commit on, SQLite with synchronous FULL. All of it shares the machine.
+access rules; PostgreSQL runs with fsync and synchronous_commit on, SQLite with synchronous FULL. All of it shares the
+machine.
 """
 
 import argparse
