@@ -228,6 +228,8 @@ class Connection(asyncio.Protocol):
                 if not begins:
                     break
             if ends > end:
+                if ends - at > packets.LONGEST:
+                    raise packets.NotMqtt(f"a packet of {ends - at} bytes")
                 break
             if first & 0xF0 == packets.PUBLISH:
                 self._deliver(first, data, begins, ends)
@@ -249,6 +251,8 @@ class Connection(asyncio.Protocol):
         elif len(self._arrived) >= MOST_TELEMETRY:
             self.telemetry_dropped += 1
             return
+        if topic_ends > ends:
+            raise packets.NotMqtt("a PUBLISH that is shorter than it says")
         payload = data[topic_ends:ends]
         self._arrived.append(Delivery(topic, payload, qos, mid, first & 1 == 1, self.number))
         if len(self._arrived) >= MOST_BUFFERED and not self._paused:

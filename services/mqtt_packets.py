@@ -17,6 +17,9 @@ REFUSED = 0x80
 # Packet ids are 1 to this.
 LAST_ID = 65_535
 
+# No broker here lets through a packet over 16 kB; a length above this is a stream that lost its place.
+LONGEST = 1 << 20
+
 # CONNACK's return codes, in words for the operator.
 CONNECT_REFUSALS = {
     1: "it does not speak MQTT 3.1.1",

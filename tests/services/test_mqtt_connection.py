@@ -145,7 +145,15 @@ async def test_what_another_connection_brought_is_not_acknowledged_whatever_its_
 
 @pytest.mark.parametrize(
     "bytes_sent",
-    [b"\x30\xff\xff\xff\xff\x01", b"\xf0\x00", b"\x32\x02\x00\x09", b"\x40\x00", b"\x30\x04\x00\x02\xff\xff"],
+    [
+        b"\x30\xff\xff\xff\xff\x01",
+        b"\x30\xff\xff\xff\x01",
+        b"\x30\x03\x00\x05abcdefgh",
+        b"\xf0\x00",
+        b"\x32\x02\x00\x09",
+        b"\x40\x00",
+        b"\x30\x04\x00\x02\xff\xff",
+    ],
 )
 async def test_what_is_no_mqtt_ends_the_connection(bytes_sent: bytes) -> None:
     connection = Connection()
