@@ -7,9 +7,13 @@ from dataclasses import asdict, dataclass
 # protocol's limit leaves room for that, and still bounds what one packet can make a broker hold. Both brokers use it.
 MAX_PACKET_BYTES = 16_384
 
-# QoS 1 messages sent to one client and not yet acknowledged. Ingest acknowledges after a commit of up to 500 messages:
-# twice that keeps the next batch coming while one is being committed. Both brokers use it.
+# QoS 1 messages that the embedded broker has sent to one client and that are not acknowledged: a few batches of what
+# such a fleet says at a time.
 MAX_INFLIGHT = 1_000
+
+# The same for Mosquitto. Ingest acknowledges after a commit of up to 2,000 messages: twice that keeps the next batch
+# coming while one is being committed.
+MOSQUITTO_INFLIGHT = 4_000
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from broker.limits import MAX_INFLIGHT, MAX_PACKET_BYTES
+from broker.limits import MAX_PACKET_BYTES, MOSQUITTO_INFLIGHT
 from protocol import access, topics
 
 _NAME_CHARS = frozenset(string.ascii_letters + string.digits + "_-")
@@ -43,7 +43,7 @@ def config(
         "max_qos 1",
         # Refused by its header, before it is read. `message_size_limit` would read it first.
         f"max_packet_size {MAX_PACKET_BYTES}",
-        f"max_inflight_messages {MAX_INFLIGHT}",
+        f"max_inflight_messages {MOSQUITTO_INFLIGHT}",
         # The default of 1,000 silently drops the rest of a backlog. 0: no bound but memory.
         "max_queued_messages 0",
         "persistence true",

@@ -24,6 +24,7 @@ from dashboard.live import LiveFeed
 from dashboard.subscriber import follow
 from pitada.broker_files import write_accounts
 from pitada.ledger import named_database, open_database
+from pitada.process import spare_the_collector
 from pitada.secrets import own_account, service_accounts
 from pitada.web import App, health_app, listen, serving
 from services import devices, people
@@ -79,6 +80,7 @@ class _Service:
 @contextlib.asynccontextmanager
 async def open_house(settings: Settings) -> AsyncIterator[House]:
     """Everything runs while the block runs. A part that breaks for good ends the block with its error."""
+    spare_the_collector()
     async with contextlib.AsyncExitStack() as stack:
         database = await asyncio.to_thread(open_database, settings)
         stack.callback(database.close)

@@ -7,26 +7,24 @@ send it again; the ledger knows it then and changes nothing; the receipt goes ou
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
-
-import structlog
 
 from protocol import access, codec, topics
 from protocol.fields import Record
 from protocol.messages import ResendCompletions, StockChanged
 from services.health import Health
+from services.ingest.ahead import Ahead
+from services.ingest.settling import settle_batch
+from services.ingest.source import Source
 from services.ledger import restored
 from services.ledger.announcements import changed_stock
 from services.ledger.database import Database, DatabaseUnavailable
-from services.ledger.settle import Incoming, Settled, settle
-from services.mqtt import BrokerLost, Delivery, Outgoing
-
-log = structlog.get_logger(__name__)
+from services.mqtt import BrokerLost, Outgoing
 
 FILTERS = access.filters_of("svc_ingest", access.SUBSCRIBE)
 
-# Messages of one transaction. Above some hundreds the database gains nothing more, and a repeat costs more.
-BATCH_MOST = 500
+# Messages of one transaction, measured with a backlog (docs/benchmarks.md): above it the rate gains nothing more, and
+# the rows of a batch stay locked for longer. The broker's window is twice this, so the next batch is read meanwhile.
+BATCH_MOST = 2_000
 
 # How long after a failed transaction the broker is asked for the same messages again.
 _DATABASE_PAUSE_S = 0.5
@@ -36,18 +34,6 @@ _LOST_EVERY_S = 0.5
 
 # Stock also changes without a message (orders reserve, people refill); live views may be this much behind then.
 _STOCK_EVERY_S = 0.5
-
-
-class Source(Protocol):
-    """Where messages come from and answers go: `services.mqtt.Link`, or an in-memory twin in tests."""
-
-    async def subscribe(self, filters: Sequence[str]) -> None: ...
-
-    async def batch(self, most: int) -> list[Delivery]: ...
-
-    def ack(self, batch: Sequence[Delivery]) -> None: ...
-
-    async def publish(self, messages: Sequence[Outgoing]) -> None: ...
 
 
 class Ingest:
@@ -61,8 +47,10 @@ class Ingest:
         database: Database,
         connect: Callable[[], AbstractAsyncContextManager[Source]],
         now_ms: Callable[[], int],
+        batch_most: int = BATCH_MOST,
     ) -> None:
         self.health = Health("ingest", now_ms)
+        self._batch_most = batch_most
         self._database = database
         self._connect = connect
         self._now_ms = now_ms
@@ -90,24 +78,27 @@ class Ingest:
         await source.subscribe(FILTERS)
         # A broker that lost its retained messages is told everything again.
         self._told.clear()
+        ahead = Ahead(self._batch_most)
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._settle_batches(source))
+            tasks.create_task(ahead.fill(source))
+            tasks.create_task(self._settle_batches(source, ahead))
             tasks.create_task(self._announce_stock(source))
             tasks.create_task(self._ask_for_lost(source))
 
-    async def _settle_batches(self, source: Source) -> None:
+    async def _settle_batches(self, source: Source, ahead: Ahead) -> None:
         while True:
-            batch = await source.batch(BATCH_MOST)
+            batch = await ahead.take()
             try:
-                settled = await asyncio.to_thread(self._settle, batch)
+                results = await asyncio.to_thread(settle_batch, self._database, batch, self._now_ms())
             except DatabaseUnavailable:
                 self._unwritten = True
                 raise
             self._unwritten = False
             self.health.up()
-            source.ack(batch)
-            await source.publish([_receipt(device, message) for device, message in settled.receipts])
-            await self._publish_stock(source, settled.stock)
+            source.ack([heard.delivery for heard in batch])
+            for settled in results:
+                await source.publish([_receipt(device, message) for device, message in settled.receipts])
+                await self._publish_stock(source, settled.stock)
 
     async def _announce_stock(self, source: Source) -> None:
         while True:
@@ -130,11 +121,6 @@ class Ingest:
                 self._told[device, flask] = message.revision
                 news.append(_outgoing(topics.STOCK, device, flask, message))
         await source.publish(news)
-
-    def _settle(self, batch: Sequence[Delivery]) -> Settled:
-        incoming = [Incoming(delivery.topic, delivery.payload) for delivery in batch]
-        with self._database.write() as tx:
-            return settle(tx, incoming, self._now_ms())
 
     def _lost(self) -> list[tuple[str, ResendCompletions]]:
         now_ms = self._now_ms()

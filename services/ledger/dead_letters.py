@@ -27,6 +27,7 @@ REASONS = {
     "other_device": "The job belongs to another dispenser.",
     "wrong_item": "The flask or the amount is not what the job asked for.",
     "not_offered": "The job was not offered under this number, or not to this flash store.",
+    "unsettled": "A defect of this program kept the message from being settled. Report it; replay it once mended.",
     "conflict": "The item's end is already recorded, with different content.",
 }
 

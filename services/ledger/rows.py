@@ -1,6 +1,7 @@
 """Many rows as one parameter: a selectable that both databases unfold, so that a statement has one shape for both.
 
-SQLite unfolds a JSON text with `json_each`, PostgreSQL one array a column with `unnest`.
+SQLite unfolds a JSON text with `json_each`, PostgreSQL one array a column with `unnest`. The arrays travel as text that
+is written here: psycopg writes a Python list value by value, which took a seventh of the time of a batch.
 """
 
 import json
@@ -26,7 +27,7 @@ class Rows:
 
     def __init__(self, dialect: str, columns: dict[str, type[Any]]) -> None:
         self._dialect = dialect
-        self._names = tuple(columns)
+        self._columns = columns
         typed = [column(name, _TYPES[kind]) for name, kind in columns.items()]
         unfold = _unnest(columns) if dialect == "postgresql" else _json_each(columns)
         self.table: Subquery = text(unfold).columns(*typed).subquery("incoming")
@@ -39,14 +40,32 @@ class Rows:
     def params(self, rows: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
         """The parameters that carry `rows`, each in the order of the columns."""
         if self._dialect == "postgresql":
-            lists = [list(values) for values in zip(*rows, strict=True)] or [[] for _ in self._names]
-            return {f"incoming_{name}": values for name, values in zip(self._names, lists, strict=True)}
+            lists = zip(*rows, strict=True) if rows else [()] * len(self._columns)
+            return {
+                f"incoming_{name}": (_text_array if kind is str else _array)(values)
+                for (name, kind), values in zip(self._columns.items(), lists, strict=True)
+            }
         return {"incoming_rows": json.dumps(rows, separators=(",", ":"))}
+
+
+def _array(values: Sequence[Any]) -> str:
+    """Numbers and truths, as PostgreSQL reads an array."""
+    return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
+
+
+def _text_array(values: Sequence[str | None]) -> str:
+    """Texts, as PostgreSQL reads an array: each quoted, so that none is taken for NULL or for more than one."""
+    plain = [value for value in values if value is not None]
+    if any(mark in "".join(plain) for mark in '\\"'):
+        values = [None if value is None else value.replace("\\", "\\\\").replace('"', '\\"') for value in values]
+    return "{" + ",".join(["NULL" if value is None else f'"{value}"' for value in values]) + "}"
 
 
 def _unnest(columns: dict[str, type[Any]]) -> str:
     names = ", ".join(f'"{name}"' for name in columns)
-    arrays = ", ".join(f"CAST(:incoming_{name} AS {_POSTGRESQL_TYPES[kind]}[])" for name, kind in columns.items())
+    arrays = ", ".join(
+        f"CAST(CAST(:incoming_{name} AS text) AS {_POSTGRESQL_TYPES[kind]}[])" for name, kind in columns.items()
+    )
     return f"SELECT {names} FROM unnest({arrays}) AS unfolded({names})"  # noqa: S608  # names from the code only
 
 

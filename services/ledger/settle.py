@@ -21,13 +21,13 @@ from protocol.messages import (
 )
 from services.ledger import dead_letters, restored
 from services.ledger.dead_letters import DeadLetter
-from services.ledger.facts import Fact, Incoming, Unreadable, dead, read
+from services.ledger.facts import Fact, Incoming, Read, Unreadable, dead, read
 from services.ledger.held import FLASH_REPLACED, JOB_ENDED, JOB_RUNNING, HeldItem, HeldJob, Rejected
 from services.ledger.presence import HeldDevice
 from services.ledger.settle_sql import Statement, statements
 from services.ledger.settle_writes import write
 
-__all__ = ["Incoming", "Settled", "settle"]
+__all__ = ["Incoming", "Read", "Settled", "read", "settle", "settle_read"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,13 @@ def settle(tx: Connection, batch: Sequence[Incoming], now_ms: int) -> Settled:
 
     `tx` comes from `Database.write`. No message can make it fail: what does not fit is a dead letter.
     """
+    return settle_read(tx, [read(incoming) for incoming in batch], now_ms)
+
+
+def settle_read(tx: Connection, batch: Sequence[Read], now_ms: int) -> Settled:
+    """As `settle`, of messages that were read before: reading them needs no transaction."""
     work = _Batch(tx, now_ms)
-    facts = work.read(batch)
+    facts = work.take(batch)
     work.hold(facts)
     for fact in facts:
         work.decide(fact)
@@ -62,6 +67,8 @@ def settle(tx: Connection, batch: Sequence[Incoming], now_ms: int) -> Settled:
     stock, changed = write(tx, work.devices.values(), work.jobs.values(), now_ms)
     dead_letters.keep(tx, work.letters, now_ms)
     receipts = tuple((device, receipt) for (device, *_), receipt in work.receipts.items())
+    # Jobs and batch know each other; apart, they are gone at once and not when the collector comes by.
+    work.jobs.clear()
     return Settled(receipts, stock, changed, len(work.letters))
 
 
@@ -76,11 +83,10 @@ class _Batch:
     # (device, epoch, seq) to the job that has it
     numbers: dict[tuple[str, str, int], str] = field(default_factory=dict)
 
-    def read(self, batch: Sequence[Incoming]) -> list[Fact]:
+    def take(self, batch: Sequence[Read]) -> list[Fact]:
         """The readable messages; the rest is a dead letter already."""
         facts = []
-        for incoming in batch:
-            got = read(incoming)
+        for got in batch:
             if isinstance(got, Fact):
                 facts.append(got)
             elif isinstance(got, Unreadable):

@@ -7,7 +7,9 @@ import importlib
 import sys
 from pathlib import Path
 
-BENCHMARKS = sorted(path.stem.removeprefix("bench_") for path in Path(__file__).parent.glob("bench_*.py"))
+BENCHMARKS = sorted(
+    path.stem.removeprefix("bench_").replace("_", "-") for path in Path(__file__).parent.glob("bench_*.py")
+)
 
 
 def main(arguments: list[str]) -> None:
@@ -19,7 +21,7 @@ def main(arguments: list[str]) -> None:
         sys.exit(f"There is no benchmark {', '.join(unknown)}. There are: {', '.join(BENCHMARKS)}.")
     for name in names:
         sys.stderr.write(f"{name}\n")
-        importlib.import_module(f"tests.benchmarks.bench_{name}").main(options)
+        importlib.import_module(f"tests.benchmarks.bench_{name.replace('-', '_')}").main(options)
 
 
 if __name__ == "__main__":
