@@ -69,6 +69,8 @@ def test_an_empty_house_answers_every_read(pitada: Run, command: tuple[str, ...]
         (("job", "no-such-job"), "no-such-job"),
         (("devices", "claim", "kitchen", "1=Salt:500"), "kitchen"),
         (("devices", "password", "nobody"), "nobody"),
+        (("certificates", "certificates", "--host", "not a name"), "not a name"),
+        (("serve", "ingest"), "pitada migrate"),
     ],
 )
 def test_a_failure_is_one_sentence_and_exit_code_1(pitada: Run, command: tuple[str, ...], says: str) -> None:
@@ -82,9 +84,29 @@ def test_a_failure_is_one_sentence_and_exit_code_1(pitada: Run, command: tuple[s
 
 @pytest.mark.parametrize(
     "command",
-    [("order",), ("order", "kitchen", "five"), ("nonsense",), ("demo", "--exit"), ("devices", "claim", "kitchen", "x")],
+    [
+        ("order",),
+        ("order", "kitchen", "five"),
+        ("nonsense",),
+        ("demo", "--exit"),
+        ("fleet", "--exit"),
+        ("devices", "claim", "kitchen", "x"),
+        ("broker-config", "broker", "--key", "broker.key"),
+        ("serve", "nothing"),
+    ],
 )
 def test_misuse_is_exit_code_2(pitada: Run, command: tuple[str, ...]) -> None:
     ended = pitada(*command)
     assert ended.returncode == 2
     assert "Traceback" not in ended.stderr
+
+
+def test_migrate_lets_services_start_and_changes_no_account_when_repeated(pitada: Run, tmp_path: Path) -> None:
+    assert pitada("migrate").returncode == 0
+    assert pitada("broker-config", str(tmp_path / "broker")).returncode == 0
+    before = (tmp_path / "broker" / "passwords").read_text()
+    assert [line.split(":")[0] for line in before.splitlines()] == ["svc_dashboard", "svc_dispatch", "svc_ingest"]
+    (tmp_path / "data" / "service-passwords.json").unlink()
+    assert pitada("migrate").returncode == 0
+    assert pitada("broker-config", str(tmp_path / "broker")).returncode == 0
+    assert (tmp_path / "broker" / "passwords").read_text() == before
