@@ -42,12 +42,27 @@ def flask_ledger(database: Database) -> list[FlaskLedger]:
         return [FlaskLedger(one.device, one.flask, one.dispensed_mg, one.in_doubt_mg) for one in dispensed(tx)]
 
 
+def since(before: Iterable[FlaskLedger], now: Iterable[FlaskLedger], devices: Set[str]) -> list[FlaskLedger]:
+    """What left each flask of these devices in between. An item that was in doubt before is not judged again."""
+    earlier = {(flask.device, flask.flask): flask for flask in before}
+    since = []
+    for flask in now:
+        if flask.device not in devices:
+            continue
+        was = earlier.get((flask.device, flask.flask), FlaskLedger(flask.device, flask.flask, 0))
+        doubts = Counter(flask.in_doubt_mg) - Counter(was.in_doubt_mg)
+        since.append(
+            flask._replace(dispensed_mg=flask.dispensed_mg - was.dispensed_mg, in_doubt_mg=tuple(doubts.elements()))
+        )
+    return since
+
+
 def summarise(database: Database, fleet: Fleet, seconds: float, before: Sequence[FlaskLedger] = ()) -> Summary:
     """Judges the ledger by itself (its audit) and by what left the flasks, in-doubt ranges counted.
 
     `before`: what had left the flasks when the fleet was switched on; other dispensers' flasks are not judged.
     """
-    ledger = _since(before, flask_ledger(database), {spec.device for spec in fleet.specs})
+    ledger = since(before, flask_ledger(database), {spec.device for spec in fleet.specs})
     with database.read() as tx:
         books = audit(tx)
         jobs, items = queries.job_counts(tx), queries.item_counts(tx)
@@ -74,18 +89,3 @@ def summarise(database: Database, fleet: Fleet, seconds: float, before: Sequence
         seconds=round(seconds, 1),
         problems=problems,
     )
-
-
-def _since(before: Iterable[FlaskLedger], now: Iterable[FlaskLedger], devices: Set[str]) -> list[FlaskLedger]:
-    """What left each flask of these devices in between. An item that was in doubt before is not judged again."""
-    earlier = {(flask.device, flask.flask): flask for flask in before}
-    since = []
-    for flask in now:
-        if flask.device not in devices:
-            continue
-        was = earlier.get((flask.device, flask.flask), FlaskLedger(flask.device, flask.flask, 0))
-        doubts = Counter(flask.in_doubt_mg) - Counter(was.in_doubt_mg)
-        since.append(
-            flask._replace(dispensed_mg=flask.dispensed_mg - was.dispensed_mg, in_doubt_mg=tuple(doubts.elements()))
-        )
-    return since

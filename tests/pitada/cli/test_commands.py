@@ -46,6 +46,8 @@ def test_an_empty_house_answers_every_read(shell: Run, command: tuple[str, ...])
         (("job", "no-such-job"), "no-such-job"),
         (("devices", "claim", "kitchen", "1=Salt:500"), "kitchen"),
         (("devices", "password", "nobody"), "nobody"),
+        (("certificates", "certificates", "--host", "not a name"), "not a name"),
+        (("serve", "ingest"), "pitada migrate"),
     ],
 )
 def test_a_failure_is_one_sentence_and_exit_code_1(shell: Run, command: tuple[str, ...], says: str) -> None:
@@ -59,7 +61,16 @@ def test_a_failure_is_one_sentence_and_exit_code_1(shell: Run, command: tuple[st
 
 @pytest.mark.parametrize(
     "command",
-    [("order",), ("order", "kitchen", "five"), ("nonsense",), ("demo", "--exit"), ("devices", "claim", "kitchen", "x")],
+    [
+        ("order",),
+        ("order", "kitchen", "five"),
+        ("nonsense",),
+        ("demo", "--exit"),
+        ("fleet", "--exit"),
+        ("devices", "claim", "kitchen", "x"),
+        ("broker-config", "broker", "--key", "broker.key"),
+        ("serve", "nothing"),
+    ],
 )
 def test_misuse_is_exit_code_2(shell: Run, command: tuple[str, ...]) -> None:
     ended = shell(*command)
@@ -81,3 +92,14 @@ def test_a_backup_comes_back_and_replaces_nothing_without_yes(shell: Run, tmp_pa
     assert said.returncode == 0
     assert "0 divergences" in said.stdout
     assert data(shell("jobs", "--json")) == []
+
+
+def test_migrate_lets_services_start_and_changes_no_account_when_repeated(shell: Run, tmp_path: Path) -> None:
+    assert shell("migrate").returncode == 0
+    assert shell("broker-config", str(tmp_path / "broker")).returncode == 0
+    before = (tmp_path / "broker" / "passwords").read_text()
+    assert [line.split(":")[0] for line in before.splitlines()] == ["svc_dashboard", "svc_dispatch", "svc_ingest"]
+    (tmp_path / "data" / "service-passwords.json").unlink()
+    assert shell("migrate").returncode == 0
+    assert shell("broker-config", str(tmp_path / "broker")).returncode == 0
+    assert (tmp_path / "broker" / "passwords").read_text() == before

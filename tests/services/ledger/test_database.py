@@ -131,3 +131,26 @@ def test_the_ledger_is_usable_from_any_thread(floor: Any) -> None:
     thread.start()
     thread.join(30)
     assert done == [1]
+
+
+def test_tables_are_current_when_they_are_migrated_and_not_before(empty_url: str) -> None:
+    database = Database(empty_url)
+    assert not database.is_current()
+    database.migrate()
+    assert database.is_current()
+    database.ping()
+    database.close()
+
+
+def test_a_url_that_cannot_be_read_is_not_repeated_for_it_may_hold_a_password() -> None:
+    with pytest.raises(BadDatabaseUrl) as refused:
+        Database("postgresql//pitada:xyzzy@host")
+    assert "xyzzy" not in str(refused.value)
+    assert refused.value.__cause__ is None
+
+
+def test_a_password_of_its_own_takes_the_place_of_the_url_s() -> None:
+    database = Database("postgresql+psycopg://pitada@host/pitada", "p@ss/word")
+    assert database.engine.url.password == "p@ss/word"
+    assert "p@ss/word" not in database.url
+    database.close()
