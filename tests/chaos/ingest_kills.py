@@ -21,7 +21,7 @@ _SPEAK_AT_ONCE = 4
 _UP_WITHIN_S = 120.0
 
 # Broker and ledger on a machine that does other things too: a drain that is slower than this has stopped.
-_LEAST_PER_S = 200
+_LEAST_PER_S = 25
 
 
 @dataclass(frozen=True)
