@@ -71,6 +71,7 @@ class Connection(asyncio.Protocol):
         self._packet_id = 0
         self._unanswered: set[int] = set()
         self._paused = False
+        self._listening = 0  # how many wait for acknowledgements
         self._heard = True
         self._lost: BrokerLost | None = None
         self._ended: asyncio.Future[None] = self._loop.create_future()
@@ -156,11 +157,25 @@ class Connection(asyncio.Protocol):
             out.clear()
 
     async def _until_unanswered_below(self, bound: int) -> None:
-        # Nothing is heard while reading is paused, so nothing is waited for: only who called can make it go on.
-        while len(self._unanswered) >= bound and not self._paused:
-            self._check()
-            self._room.clear()
-            await self._room.wait()
+        # The acknowledgements come in the same stream as the messages: whoever waits for them has to read on. The buffer
+        # may then exceed its bound by what the broker had sent before them.
+        self._listening += 1
+        if self._paused:
+            self._paused = False
+            self._transport.resume_reading()
+        try:
+            while len(self._unanswered) >= bound:
+                self._check()
+                self._room.clear()
+                await self._room.wait()
+        finally:
+            self._listening -= 1
+            self._pause_if_full()
+
+    def _pause_if_full(self) -> None:
+        if len(self._arrived) >= MOST_BUFFERED and not (self._paused or self._listening or self._lost):
+            self._paused = True
+            self._transport.pause_reading()
 
     async def _ask(self, packet: bytes) -> bytes:
         self._check()
@@ -255,10 +270,7 @@ class Connection(asyncio.Protocol):
             raise packets.NotMqtt("a PUBLISH that is shorter than it says")
         payload = data[topic_ends:ends]
         self._arrived.append(Delivery(topic, payload, qos, mid, first & 1 == 1, self.number))
-        if len(self._arrived) >= MOST_BUFFERED and not self._paused:
-            self._paused = True
-            self._room.set()
-            self._transport.pause_reading()
+        self._pause_if_full()
 
     def _answered(self, kind: int, body: bytes) -> None:
         if kind == packets.PUBACK:

@@ -100,24 +100,24 @@ async def test_reading_stops_while_the_buffer_is_full(monkeypatch: pytest.Monkey
     assert readings == [True, False, False, True]
 
 
-async def test_publishing_waits_for_the_broker_but_not_while_nothing_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_publishing_waits_for_the_broker_and_listens_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mqtt_connection, "MOST_UNANSWERED", 2)
     monkeypatch.setattr(mqtt_connection, "MOST_BUFFERED", 1)
     connection = Connection()
     wire = Wire(connection)
-    some = [Outgoing(TOPIC, b"%d" % number, 1, False) for number in range(3)]
-    first = asyncio.create_task(connection.publish(some))
-    await asyncio.sleep(0)
-    assert not first.done()
-    assert wire.written == publish(TOPIC, b"0", 1, retained=False) + publish(TOPIC, b"1", 2, retained=False)
-    connection.data_received(b"\x40\x02\x00\x01")
-    await asyncio.wait_for(first, 5)
-    second = asyncio.create_task(connection.publish(some))
-    await asyncio.sleep(0)
-    assert not second.done()
     connection.data_received(messages(1))
-    assert not wire.reading
-    await asyncio.wait_for(second, 5)
+    readings = [wire.reading]
+    some = [Outgoing(TOPIC, b"%d" % number, 1, False) for number in range(3)]
+    publishing = asyncio.create_task(connection.publish(some))
+    await asyncio.sleep(0)
+    readings.append(wire.reading)
+    assert not publishing.done()
+    assert wire.written == publish(TOPIC, b"0", 1, retained=False) + publish(TOPIC, b"1", 2, retained=False)
+    connection.data_received(messages(1, first=2) + b"\x40\x02\x00\x01")
+    await asyncio.wait_for(publishing, 5)
+    readings.append(wire.reading)
+    assert readings == [False, True, False]
+    assert mids(await connection.take(5)) == [1, 2]
 
 
 async def test_what_arrived_is_dropped_when_the_connection_ends() -> None:
