@@ -157,8 +157,8 @@ class Connection(asyncio.Protocol):
             out.clear()
 
     async def _until_unanswered_below(self, bound: int) -> None:
-        # The acknowledgements come in the same stream as the messages: whoever waits for them has to read on. The buffer
-        # may then exceed its bound by what the broker had sent before them.
+        # The acknowledgements come in the same stream as the messages: whoever waits for them has to read on. The
+        # buffer may then exceed its bound by what the broker had sent before them.
         self._listening += 1
         if self._paused:
             self._paused = False
