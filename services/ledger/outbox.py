@@ -248,13 +248,17 @@ def _to_offer(now_ms: int | None) -> Select[Any]:
     """Jobs that were not accepted; and those of which their dispenser has opened no flask and has nothing in hand.
 
     The latter has lost the generation of its flash that held the job, or its completion is on its way: it takes the
-    same number again, or answers from its journal.
+    same number again, or answers from its journal. One that asks over HTTP (`now_ms` None) is not offered it: it says
+    what it has in hand only now and then.
     """
     item = tables.job_item.c
     begun = exists().where(item.job == _JOB.job, item.rank > item_rank("pending"))
+    unanswered = _JOB.state == "offered"
+    if now_ms is not None:
+        unanswered = or_(unanswered, and_(_JOB.state == "running", _DEVICE.job.is_(None), ~begun))
     return _of_online(_JOB.device, _JOB.job, _JOB.seq, _JOB.epoch).where(
         jobs.is_open(),
-        or_(_JOB.state == "offered", and_(_JOB.state == "running", _DEVICE.job.is_(None), ~begun)),
+        unanswered,
         _JOB.seq.is_not(None),
         _JOB.epoch == _DEVICE.epoch,
         _JOB.cancel_requested_at_ms.is_(None),

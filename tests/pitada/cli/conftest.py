@@ -48,8 +48,8 @@ def pitada(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     opened: list[Database] = []
     create = Database.__init__
 
-    def remember(database: Database, url: str) -> None:
-        create(database, url)
+    def remember(database: Database, url: str, password: str | None = None) -> None:
+        create(database, url, password)
         opened.append(database)
 
     monkeypatch.setattr(Database, "__init__", remember)
