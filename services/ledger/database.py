@@ -1,5 +1,7 @@
 """The database behind the ledger: SQLite in one file, or PostgreSQL. Synchronous, usable from any thread."""
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +19,9 @@ Transaction = Connection
 
 # How long a writer waits for the other writers of a SQLite file before it gives up.
 SQLITE_BUSY_MS = 10_000
+
+# Between two tries to switch a new SQLite file to WAL; the other one is done in a moment.
+_WAL_PAUSE_S = 0.01
 
 # Names the one lock that migrations of a PostgreSQL database queue on; any constant of the application's own does.
 MIGRATION_LOCK = 0x70697461646131
@@ -175,8 +180,23 @@ def _engine(url: str, password: str | None) -> Engine:
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     # The driver's own transactions begin late and end before DDL; _begin_sqlite takes their place.
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={SQLITE_BUSY_MS}"):
+    _use_wal(connection)
+    for pragma in ("synchronous=FULL", "foreign_keys=ON", f"busy_timeout={SQLITE_BUSY_MS}"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _use_wal(connection: Any) -> None:
+    """Two that make a new file's first connection at once: SQLite tells one of them at once that it is busy."""
+    deadline = time.monotonic() + SQLITE_BUSY_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorname != "SQLITE_BUSY" or time.monotonic() > deadline:
+                raise
+            time.sleep(_WAL_PAUSE_S)
+        else:
+            return
 
 
 def _begin_sqlite(tx: Connection) -> None:
