@@ -13,8 +13,9 @@ from collections.abc import Callable
 from broker import packets
 from broker.engine import Engine
 from broker.limits import Limits
-from broker.packets import Connect, Framer, Malformed, TooLarge, WrongVersion
+from broker.packets import Connect, WrongVersion
 from broker.session import Session
+from protocol.packets import PUBACK, PUBLISH, TYPE, Framer, Malformed, TooLarge, parse_puback, parse_publish, puback
 
 _log = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ class Connection(asyncio.Protocol):
                 if self._transport is None:
                     return
                 self._packet(first, body)
-            if self._session is None and not self._framer.may_be_connect:
+            if self._session is None and self._framer.incomplete not in (None, packets.CONNECT):
                 raise Malformed("the first packet is not a CONNECT")
         except Malformed as error:
             if isinstance(error, TooLarge):
@@ -126,13 +127,13 @@ class Connection(asyncio.Protocol):
             self._connect(body)
             return
         self._heard_at = self._loop.time()
-        if first & 0xF0 == packets.PUBLISH_TYPE:
-            topic, payload, qos, retain, packet_id = packets.parse_publish(first, body)
+        if first & TYPE == PUBLISH:
+            topic, payload, qos, retain, packet_id = parse_publish(first, body)
             self._engine.publish(session, topic, payload, qos, retain)
             if qos:
-                self.write(packets.puback(packet_id))
-        elif first == packets.PUBACK:
-            session.acknowledge(packets.parse_puback(body))
+                self.write(puback(packet_id))
+        elif first == PUBACK:
+            session.acknowledge(parse_puback(body))
         elif first == packets.PINGREQ and not body:
             self.write(packets.PINGRESP)
         elif first == packets.SUBSCRIBE:

@@ -11,9 +11,9 @@ MAX_PACKET_BYTES = 16_384
 # such a fleet says at a time.
 MAX_INFLIGHT = 1_000
 
-# The same for Mosquitto. Ingest acknowledges after a commit of up to 2,000 messages: twice that keeps the next batch
+# The same for Mosquitto. Ingest acknowledges after a commit of up to 8,000 messages: twice that keeps the next batch
 # coming while one is being committed.
-MOSQUITTO_INFLIGHT = 4_000
+MOSQUITTO_INFLIGHT = 16_000
 
 
 @dataclass(frozen=True, kw_only=True)

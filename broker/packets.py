@@ -1,10 +1,10 @@
 """MQTT 3.1.1 packets as a broker reads and writes them. No I/O.
 
-CONNECT, SUBSCRIBE and UNSUBSCRIBE go through amqtt's codec; PUBLISH, which is nearly all of the traffic, is a few lines
-of our own (`docs/decisions/0002-embedded-broker.md` has the measurement).
+CONNECT, SUBSCRIBE and UNSUBSCRIBE go through amqtt's codec; PUBLISH, which is nearly all of the traffic, is in
+`protocol.packets` (`docs/decisions/0002-embedded-broker.md` has the measurement).
 """
 
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +15,10 @@ from amqtt.mqtt.packet import MQTTFixedHeader
 from amqtt.mqtt.subscribe import SubscribePacket
 from amqtt.mqtt.unsubscribe import UnsubscribePacket
 
-# First byte of each packet a client may send (type and the flags the standard fixes); PUBLISH has flags of its own.
+from protocol.packets import Malformed, length_bytes
+
+# First byte of the other packets that a client may send: type, and the flags that the standard fixes.
 CONNECT = 0x10
-PUBLISH_TYPE = 0x30
-PUBACK = 0x40
 SUBSCRIBE = 0x82
 UNSUBSCRIBE = 0xA2
 PINGREQ = 0xC0
@@ -39,14 +39,6 @@ REFUSED = 0x80
 
 # The deepest topic of the protocol has six levels; a filter with thousands would only be there to cost time.
 MAX_LEVELS = 16
-
-
-class Malformed(Exception):
-    """The client sent something that is not MQTT 3.1.1, or that this broker does not serve. Its connection ends."""
-
-
-class TooLarge(Malformed):
-    """A header announced a packet over the limit. Nothing of it was kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,80 +65,6 @@ class Connect:
 
 class WrongVersion(Malformed):
     """A CONNECT of another protocol version; the standard wants it answered with code 1."""
-
-
-class Framer:
-    """Cuts a byte stream into packets, however it was split on the way."""
-
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self._rest = b""
-
-    @property
-    def may_be_connect(self) -> bool:
-        """Whether the packet that is incomplete, if there is one, can become a CONNECT."""
-        return not self._rest or self._rest[0] == CONNECT
-
-    def feed(self, data: bytes) -> Iterator[tuple[int, bytes]]:
-        """(first byte, everything after the length) of each packet that `data` completes.
-
-        Raises `TooLarge` as soon as a header announces more than the limit, before the packet is buffered.
-        """
-        if self._rest:
-            data = self._rest + data
-        end = len(data)
-        at = 0
-        while end - at >= 2:
-            length = data[at + 1]
-            start = at + 2
-            if length & 0x80:
-                long_length = _long_length(data, at + 1, end)
-                if long_length is None:
-                    break
-                length, start = long_length
-            if start - at + length > self._max_bytes:
-                self._rest = b""
-                raise TooLarge(f"a packet of {length} bytes was announced, the limit is {self._max_bytes}")
-            if start + length > end:
-                break
-            yield data[at], data[start : start + length]
-            at = start + length
-        self._rest = data[at:]
-
-
-def _long_length(data: bytes, at: int, end: int) -> tuple[int, int] | None:
-    """(remaining length, where the body starts) of a length in several bytes; None while it is incomplete."""
-    length = 0
-    for position in range(4):
-        if at + position >= end:
-            return None
-        byte = data[at + position]
-        length |= (byte & 0x7F) << (7 * position)
-        if byte < 0x80:
-            return length, at + position + 1
-    raise Malformed("the length of a packet has more than four bytes")
-
-
-def parse_publish(first: int, body: bytes) -> tuple[str, bytes, int, bool, int]:
-    """(topic, payload, QoS, retain, packet id or 0) of a PUBLISH."""
-    qos = (first >> 1) & 3
-    if qos > 1:
-        raise Malformed("QoS 2 is not served, use QoS 1" if qos == 2 else "a PUBLISH has QoS 3")
-    if qos == 0 and first & 0x08:
-        raise Malformed("a PUBLISH with QoS 0 is marked as a repeat")
-    at = 2 + int.from_bytes(body[:2], "big")
-    payload_at = at + 2 * qos
-    if len(body) < payload_at or at == 2:
-        raise Malformed("a PUBLISH is shorter than it says, or has no topic")
-    topic = text(body[2:at])
-    if "+" in topic or "#" in topic:
-        raise Malformed("the topic of a PUBLISH has a wildcard")
-    packet_id = 0
-    if qos:
-        packet_id = int.from_bytes(body[at:payload_at], "big")
-        if not packet_id:
-            raise Malformed("a PUBLISH with QoS 1 has packet id 0")
-    return topic, body[payload_at:], qos, bool(first & 1), packet_id
 
 
 def parse_connect(body: bytes) -> Connect:
@@ -202,21 +120,9 @@ def parse_unsubscribe(body: bytes) -> tuple[int, list[str]]:
     return _numbered(packet), list(packet.payload.topics)
 
 
-def parse_puback(body: bytes) -> int:
-    """The packet id that a PUBACK acknowledges."""
-    if len(body) != 2:
-        raise Malformed("a PUBACK is not two bytes long")
-    return int.from_bytes(body, "big")
-
-
 def connack(code: int, session_present: bool = False) -> bytes:
     """A CONNACK."""
     return bytes((0x20, 2, session_present, code))
-
-
-def puback(packet_id: int) -> bytes:
-    """A PUBACK."""
-    return b"\x40\x02" + packet_id.to_bytes(2, "big")
 
 
 def suback(packet_id: int, codes: list[int]) -> bytes:
@@ -227,29 +133,6 @@ def suback(packet_id: int, codes: list[int]) -> bytes:
 def unsuback(packet_id: int) -> bytes:
     """An UNSUBACK."""
     return b"\xb0\x02" + packet_id.to_bytes(2, "big")
-
-
-def length_bytes(length: int) -> bytes:
-    """A packet's remaining length as it is written."""
-    if length < 128:
-        return bytes((length,))
-    out = bytearray()
-    while length >= 128:
-        out.append(length & 0x7F | 0x80)
-        length >>= 7
-    out.append(length)
-    return bytes(out)
-
-
-def text(raw: bytes) -> str:
-    """An MQTT string: UTF-8 without U+0000."""
-    try:
-        value = raw.decode()
-    except UnicodeDecodeError as error:
-        raise Malformed("a string is not UTF-8") from error
-    if "\0" in value:
-        raise Malformed("a string has U+0000 in it")
-    return value
 
 
 def _check_filter(filter: str) -> None:

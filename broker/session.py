@@ -4,8 +4,9 @@ from collections import deque
 from typing import Protocol
 
 from broker.limits import Counters, Limits
-from broker.packets import MAX_LEVELS, PUBLISH_TYPE, Will, length_bytes
+from broker.packets import MAX_LEVELS, Will
 from protocol import access
+from protocol.packets import PUBLISH, length_bytes
 
 # Topics whose permission is remembered: a dispenser has some tens, dispatch and ingest a few for each of 1,000.
 _REMEMBERED_OF_DEVICE = 64
@@ -47,7 +48,7 @@ class Message:
 
     def packet(self, qos: int, packet_id: int, repeat: bool = False) -> bytes:
         """The PUBLISH for one client."""
-        first = PUBLISH_TYPE | (qos << 1) | self.retained | (repeat << 3)
+        first = PUBLISH | (qos << 1) | self.retained | (repeat << 3)
         number = packet_id.to_bytes(2, "big") if qos else b""
         length = length_bytes(len(self.head) + len(number) + len(self.payload))
         return b"".join((bytes((first,)), length, self.head, number, self.payload))

@@ -11,7 +11,7 @@ from services.mqtt import BrokerLost, Delivery, Outgoing
 
 
 class MemoryBroker:
-    """One persistent session. `lose()` breaks the link in use.
+    """One persistent session. `lose()` breaks the link in use; `room` is how much more a link may publish.
 
     `on_ack` sees each batch before it is acknowledged, `on_publish` each before it is published.
     """
@@ -24,6 +24,7 @@ class MemoryBroker:
         self.published: list[Outgoing] = []
         self.filters: tuple[str, ...] = ()
         self.connections = 0
+        self.room = 60_000
         self.changed = asyncio.Event()
         self._on_ack = on_ack
         self._on_publish = on_publish
@@ -92,6 +93,10 @@ class MemoryLink:
 
     async def subscribe(self, filters: Sequence[str]) -> None:
         self._broker.filters = tuple(filters)
+
+    @property
+    def room(self) -> int:
+        return self._broker.room
 
     async def batch(self, most: int) -> list[Delivery]:
         arrival = asyncio.ensure_future(self.arrived.get())

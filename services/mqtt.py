@@ -1,21 +1,28 @@
 """A signed-in connection to the broker, over aiomqtt: connect with back-off, batches, acknowledgement by hand.
 
-aiomqtt 2.5 offers neither manual acknowledgement nor its queue, and waits 10 s for a broker that is gone. `Link`
-reaches for what it needs of aiomqtt and of paho below it, here and nowhere else; both are pinned.
+aiomqtt 2.5 offers neither manual acknowledgement nor its queue, and waits 10 s for a broker that is gone. `Link` and
+`_Client` reach for what they need of aiomqtt and of paho below it, here and nowhere else; both are pinned.
 """
 
 import asyncio
 import contextlib
 import itertools
 import logging
+import math
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import aiomqtt
 import stamina
 import structlog
+
+from protocol.packets import PUBACK, puback, publish
+from services.stream import Delivery, Stream
+
+__all__ = ["Account", "BrokerAddress", "BrokerLost", "Delivery", "Link", "Outgoing", "connected"]
 
 log = structlog.get_logger(__name__)
 
@@ -26,15 +33,15 @@ _LONGEST_PAUSE_S = 2.0
 # A broker that is silent for half as long again is gone.
 _KEEPALIVE_S = 15
 
-# Publishes of one batch that wait for the broker at the same time; below Mosquitto's own window of 1,000.
+# Publishes that are written in one go, some 30 kB.
 _PUBLISHES_AT_ONCE = 200
 
-# Above so many waiting messages telemetry is dropped: the next one says more. QoS 1 is never dropped. The broker's
-# window should bound it, but Mosquitto 2.0.11 was seen to send a reconnected session its whole backlog regardless.
-MOST_WAITING = 8_000
+# Publishes that the broker has not confirmed. There are 65,535 packet ids, and none may come round before its PUBACK.
+_UNCONFIRMED_MOST = 60_000
 
-# PUBACK and its length, before the packet id.
-_PUBACK = b"\x40\x02"
+# With so many messages waiting the connection is not read until half of them are taken. Nothing else bounds what a
+# broker sends: Mosquitto 2.0.11 sends a session that reconnects its whole backlog, whatever its window says.
+WAITING_MOST = 8_000
 
 # aiomqtt logs each lost connection as an error with a trace; `connected` says the same in one line.
 _LIBRARY_LOG = logging.getLogger("pitada.mqtt")
@@ -62,17 +69,6 @@ class Account(NamedTuple):
     password: str
 
 
-class Delivery(NamedTuple):
-    """One message from the broker. `mid` and `connection` acknowledge it, on the connection that brought it only."""
-
-    topic: str
-    payload: bytes
-    qos: int
-    mid: int
-    retained: bool = False
-    connection: int = 0
-
-
 class Outgoing(NamedTuple):
     """One message for the broker."""
 
@@ -82,98 +78,134 @@ class Outgoing(NamedTuple):
     retained: bool
 
 
-class Arrivals(asyncio.Queue[aiomqtt.Message]):
-    """aiomqtt's queue, bounded: QoS 0 that finds it full is dropped and counted."""
+class _Client(aiomqtt.Client):
+    """aiomqtt's client with a `Stream` between paho and its socket. `changed` is set whenever anything happened."""
 
-    def __init__(self, maxsize: int = 0) -> None:
-        super().__init__(maxsize)
-        self.dropped = 0
+    stream: Stream
 
-    def put_nowait(self, item: aiomqtt.Message) -> None:
-        if item.qos == 0 and self.qsize() >= MOST_WAITING:
-            self.dropped += 1
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.changed = asyncio.Event()
+        self._is_reading = True
+
+    @property
+    def paho(self) -> Any:
+        """The client below."""
+        return self._client
+
+    def read_if(self, wanted: bool) -> None:
+        """Read the connection from now on, or leave what comes to the kernel, which then slows the broker down."""
+        if wanted == self._is_reading or self.paho._sock is not self.stream:
+            return
+        self._is_reading = wanted
+        if wanted:
+            self._loop.add_reader(self.stream.fileno(), self._read)
         else:
-            super().put_nowait(item)
+            self._loop.remove_reader(self.stream.fileno())
 
+    def _on_socket_open(self, client: Any, userdata: Any, sock: Any) -> None:
+        # Without it the kernel holds a small packet back until the one before is confirmed: 40 ms for each receipt.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        super()._on_socket_open(client, userdata, sock)
+        self.stream = client._sock = Stream(sock, next(_numbers))
+        self._is_reading = True
+        # In the place of aiomqtt's own, before CONNECT is sent.
+        self._loop.call_soon_threadsafe(self._loop.add_reader, sock.fileno(), self._read)
 
-class BufferedSocket:
-    """A socket that is read in large portions: paho asks for two bytes and then the rest of each packet.
-
-    Like a TLS socket it has `pending`, so aiomqtt goes on reading until nothing is left in the portion.
-    """
-
-    _PORTION_BYTES = 65_536
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-        self._portion = b""
-        self._at = 0
-        self.send = sock.send
-        self.close = sock.close
-        self.fileno = sock.fileno
-
-    def recv(self, size: int) -> bytes:
-        """At most `size` bytes; raises `BlockingIOError` when there are none yet."""
-        if self._at == len(self._portion):
-            self._portion = self._sock.recv(self._PORTION_BYTES)
-            self._at = 0
-        taken = self._portion[self._at : self._at + size]
-        self._at += len(taken)
-        return taken
-
-    def pending(self) -> int:
-        """Bytes that can be had without asking the kernel."""
-        return len(self._portion) - self._at
+    def _read(self) -> None:
+        self.stream.fill()
+        # Else paho takes a connection for dead on which only messages come.
+        self.paho._last_bytes_received = time.monotonic()
+        try:
+            while self.stream.for_paho and self.paho.loop_read() == 0:
+                pass
+        except Exception as error:  # paho raises whatever its callbacks do; aiomqtt ends the connection likewise
+            if not self._disconnected.done():
+                self._disconnected.set_exception(error)
+        if len(self.stream.arrived) >= WAITING_MOST:
+            self.read_if(False)
+        self.changed.set()
 
 
 class Link:
     """One open connection. It ends by raising `BrokerLost` from whatever is called on it."""
 
-    def __init__(self, client: aiomqtt.Client) -> None:
+    def __init__(self, client: _Client, manual_ack: bool) -> None:
         self._client = client
-        self._number = next(_numbers)
-        queue = client._queue  # its iterator takes one at a time
-        assert isinstance(queue, Arrivals)
-        self._arrived = queue
+        self._stream = client.stream
+        self._manual_ack = manual_ack
+        self._published = 0
+        client._disconnected.add_done_callback(lambda _: client.changed.set())
 
     @property
-    def telemetry_dropped(self) -> int:
-        """QoS 0 messages that came while too many waited."""
-        return self._arrived.dropped
+    def room(self) -> int:
+        """How many more may be published before `publish` waits for the broker to confirm some.
+
+        Confirmations may come behind a whole backlog: who waits for one has to take batches meanwhile.
+        """
+        return _UNCONFIRMED_MOST - (self._published - self._stream.confirmed)
+
+    @property
+    def waiting(self) -> int:
+        """Messages that have arrived and were not taken."""
+        return len(self._stream.arrived)
 
     async def subscribe(self, filters: Sequence[str]) -> None:
-        """Returns when the broker has answered, QoS 1."""
-        await self._unless_lost(self._client.subscribe([(name, 1) for name in filters]))
+        """Returns when the broker has answered, QoS 1; before that it may send all that a lasting session has."""
+        await self._unless_lost(self._client.subscribe([(name, 1) for name in filters], timeout=math.inf))
 
     async def batch(self, most: int) -> list[Delivery]:
         """Whatever has arrived, at most `most`; waits for the first. A message alone does not wait for company."""
-        self._check()
-        taken = [] if not self._arrived.empty() else [await self._unless_lost(self._arrived.get())]
-        while len(taken) < most and not self._arrived.empty():
-            taken.append(self._arrived.get_nowait())
-        number = self._number
-        return [Delivery(one.topic.value, one.payload, one.qos, one.mid, one.retain, number) for one in taken]
+        arrived = self._stream.arrived
+        await self._until(lambda: bool(arrived))
+        taken = [arrived.popleft() for _ in range(min(most, len(arrived)))]
+        if len(arrived) < WAITING_MOST // 2:
+            self._client.read_if(True)
+        if not self._manual_ack:
+            self.ack(taken)
+        return taken
 
     def ack(self, batch: Sequence[Delivery]) -> None:
         """Tells the broker that these are settled. Raises `BrokerLost` for what another connection brought."""
         self._check()
-        if any(delivery.connection != self._number for delivery in batch):
+        if any(delivery.connection != self._stream.connection for delivery in batch):
             raise BrokerLost("what an earlier connection brought cannot be acknowledged on this one; it comes again")
-        # Not offered by aiomqtt; paho's own `ack` would make a packet, and a write, of each.
-        acks = b"".join([_PUBACK + delivery.mid.to_bytes(2, "big") for delivery in batch if delivery.qos])
-        if acks:
-            self._client._client._packet_queue(_PUBACK[0], acks, 0, 0)
+        self._write(b"".join([puback(delivery.mid) for delivery in batch if delivery.qos]))
 
     async def publish(self, messages: Sequence[Outgoing]) -> None:
-        """Sends all, in order, and waits until the broker has them. With none it still notices a lost connection."""
+        """Sends all, in order; waits only for `room`. With none it notices a lost connection."""
         self._check()
         for start in range(0, len(messages), _PUBLISHES_AT_ONCE):
-            *some, last = messages[start : start + _PUBLISHES_AT_ONCE]
-            for one in some:
-                self._check()
-                self._client._client.publish(one.topic, one.payload, one.qos, one.retained)
-            # A broker acknowledges in order: who has the last has them all.
-            await self._unless_lost(self._client.publish(last.topic, last.payload, qos=last.qos, retain=last.retained))
+            some = messages[start : start + _PUBLISHES_AT_ONCE]
+            await self._until(lambda: self.room >= _PUBLISHES_AT_ONCE)
+            self._write(b"".join([self._packet(one) for one in some]))
+
+    async def confirmed(self) -> None:
+        """Returns when the broker has everything that was published so far."""
+        published = self._published
+        await self._until(lambda: self._stream.confirmed >= published)
+
+    def _packet(self, one: Outgoing) -> bytes:
+        if not one.qos:
+            return publish(one.topic, one.payload, 0, one.retained, 0)
+        self._published += 1
+        return publish(one.topic, one.payload, 1, one.retained, self._client.paho._mid_generate())
+
+    def _write(self, packets: bytes) -> None:
+        paho = self._client.paho
+        if not paho.want_write():
+            packets = self._stream.send_now(packets)
+        if packets:
+            # As a PUBACK paho only writes it, and keeps no books.
+            paho._packet_queue(PUBACK, packets, 0, 0)
+
+    async def _until(self, holds: Callable[[], bool]) -> None:
+        """Returns when it holds. What came before a loss cannot be acknowledged, and comes again: it counts as lost."""
+        self._check()
+        while not holds():
+            self._client.changed.clear()
+            await self._client.changed.wait()
+            self._check()
 
     async def _unless_lost(self, awaited: Awaitable[T]) -> T:
         """What is awaited, or `BrokerLost` as soon as the connection breaks: aiomqtt notices only after 10 s."""
@@ -209,10 +241,14 @@ async def connected(
 
     `on_refusal` hears why each try failed.
     """
-    client = await _connect(address, account, persistent, manual_ack, on_refusal)
+    client = await _connect(address, account, persistent, on_refusal)
     log.info("broker connected", user=account.user, host=address.host, port=address.port)
+    link = Link(client, manual_ack)
     try:
-        yield Link(client)
+        yield link
+        # Closing a socket on which PUBACKs lie unread resets it, and the broker may lose what it has not read.
+        with contextlib.suppress(BrokerLost):
+            await link.confirmed()
     finally:
         # A broken connection makes leaving fail too; the reason has been raised already.
         with contextlib.suppress(BrokerLost):
@@ -220,28 +256,26 @@ async def connected(
 
 
 async def _connect(
-    address: BrokerAddress, account: Account, persistent: bool, manual_ack: bool, on_refusal: Callable[[str], None]
-) -> aiomqtt.Client:
+    address: BrokerAddress, account: Account, persistent: bool, on_refusal: Callable[[str], None]
+) -> _Client:
     async for attempt in stamina.retry_context(
         on=BrokerLost, attempts=None, timeout=None, wait_initial=_FIRST_PAUSE_S, wait_max=_LONGEST_PAUSE_S
     ):
         with attempt:
             client = _client(address, account, persistent)
-            client._client.manual_ack_set(manual_ack)  # not offered by aiomqtt
             try:
                 await client.__aenter__()
                 # aiomqtt forgets a loss that comes with the broker's answer, and nothing would tell of it ever after.
-                if not client._client.is_connected():
+                if not client.paho.is_connected():
                     raise BrokerLost("the broker closed the connection at once")
             except BrokerLost as error:
                 on_refusal(str(error))
                 raise
-            client._client._sock = BufferedSocket(client._client.socket())  # type: ignore[assignment,arg-type]  # paho asks for no more of it
     return client
 
 
-def _client(address: BrokerAddress, account: Account, persistent: bool) -> aiomqtt.Client:
-    client = aiomqtt.Client(
+def _client(address: BrokerAddress, account: Account, persistent: bool) -> _Client:
+    client = _Client(
         address.host,
         address.port,
         username=account.user,
@@ -249,12 +283,8 @@ def _client(address: BrokerAddress, account: Account, persistent: bool) -> aiomq
         identifier=account.user,
         clean_session=not persistent,
         keepalive=_KEEPALIVE_S,
-        queue_type=Arrivals,
-        # Without it the kernel holds a small packet back until the one before is confirmed: 40 ms for each receipt.
-        socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
-        max_inflight_messages=_PUBLISHES_AT_ONCE,
         tls_context=None if address.tls_ca is None else ssl.create_default_context(cafile=address.tls_ca),
         logger=_LIBRARY_LOG,
     )
-    client._client.disable_logger()  # its log calls, several for each message, are all at debug level
+    client.paho.disable_logger()  # its log calls, several for each packet, are all at debug level
     return client

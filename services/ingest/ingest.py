@@ -8,9 +8,11 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 
+import structlog
+
 from protocol import access, codec, topics
 from protocol.fields import Record
-from protocol.messages import ResendCompletions, StockChanged
+from protocol.messages import CompletionReceived, ResendCompletions, StockChanged
 from services.health import Health
 from services.ingest.ahead import Ahead
 from services.ingest.settling import settle_batch
@@ -18,13 +20,17 @@ from services.ingest.source import Source
 from services.ledger import restored
 from services.ledger.announcements import changed_stock
 from services.ledger.database import Database, DatabaseUnavailable
+from services.ledger.settle import Settled
 from services.mqtt import BrokerLost, Outgoing
+
+log = structlog.get_logger(__name__)
 
 FILTERS = access.filters_of("svc_ingest", access.SUBSCRIBE)
 
-# Messages of one transaction, measured with a backlog (docs/benchmarks.md): above it the rate gains nothing more, and
-# the rows of a batch stay locked for longer. The broker's window is twice this, so the next batch is read meanwhile.
-BATCH_MOST = 2_000
+# Messages of one transaction, measured with a backlog (docs/benchmarks.md): the more, the faster, since the steps of a
+# job become one; but its rows stay locked meanwhile, here for less than half a second. The broker's window is twice
+# this, so the next batch is read meanwhile.
+BATCH_MOST = 8_000
 
 # How long after a failed transaction the broker is asked for the same messages again.
 _DATABASE_PAUSE_S = 0.5
@@ -34,6 +40,10 @@ _LOST_EVERY_S = 0.5
 
 # Stock also changes without a message (orders reserve, people refill); live views may be this much behind then.
 _STOCK_EVERY_S = 0.5
+
+
+# Publishes that stock leaves to receipts, where a broker is slow to confirm.
+_ROOM_FOR_RECEIPTS = 30_000
 
 
 class Ingest:
@@ -59,6 +69,7 @@ class Ingest:
         # The last batch could not be written. It comes again, and only when it is in the ledger is this service up: a
         # database whose disk is full still answers what only reads.
         self._unwritten = False
+        self._short_of_room = False
 
     async def run(self) -> None:
         while True:
@@ -75,17 +86,18 @@ class Ingest:
                 await asyncio.sleep(_DATABASE_PAUSE_S)
 
     async def _serve(self, source: Source) -> None:
-        await source.subscribe(FILTERS)
         # A broker that lost its retained messages is told everything again.
         self._told.clear()
         ahead = Ahead(self._batch_most)
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(source.subscribe(FILTERS))
             tasks.create_task(ahead.fill(source))
-            tasks.create_task(self._settle_batches(source, ahead))
+            tasks.create_task(self._settle_batches(source, ahead, tasks))
             tasks.create_task(self._announce_stock(source))
             tasks.create_task(self._ask_for_lost(source))
 
-    async def _settle_batches(self, source: Source, ahead: Ahead) -> None:
+    async def _settle_batches(self, source: Source, ahead: Ahead, tasks: asyncio.TaskGroup) -> None:
+        telling: asyncio.Task[None] | None = None
         while True:
             batch = await ahead.take()
             try:
@@ -96,9 +108,15 @@ class Ingest:
             self._unwritten = False
             self.health.up()
             source.ack([heard.delivery for heard in batch])
-            for settled in results:
-                await source.publish([_receipt(device, message) for device, message in settled.receipts])
-                await self._publish_stock(source, settled.stock)
+            # The next batch is settled meanwhile, but never more than one.
+            if telling is not None:
+                await telling
+            telling = tasks.create_task(self._tell(source, results))
+
+    async def _tell(self, source: Source, results: Sequence[Settled]) -> None:
+        for settled in results:
+            await self._publish_receipts(source, settled.receipts)
+            await self._publish_stock(source, settled.stock)
 
     async def _announce_stock(self, source: Source) -> None:
         while True:
@@ -114,9 +132,22 @@ class Ingest:
             await source.publish([_outgoing(topics.RESEND, device, None, message) for device, message in requests])
             await asyncio.sleep(_LOST_EVERY_S)
 
+    async def _publish_receipts(self, source: Source, receipts: Sequence[tuple[str, CompletionReceived]]) -> None:
+        # Not waited for: a broker may send its whole backlog before a confirmation. The dispensers will ask again.
+        now = receipts[: source.room]
+        short = len(now) < len(receipts)
+        if short and not self._short_of_room:
+            log.warning("the broker confirms nothing while it sends its backlog; receipts are left out until it does")
+        self._short_of_room = short
+        await source.publish([_outgoing(topics.RECEIPT, device, None, message) for device, message in now])
+
     async def _publish_stock(self, source: Source, stock: Sequence[tuple[str, int, StockChanged]]) -> None:
-        news = []
+        news: list[Outgoing] = []
+        # The next look finds what is left out here.
+        most = source.room - _ROOM_FOR_RECEIPTS
         for device, flask, message in stock:
+            if len(news) >= most:
+                break
             if self._told.get((device, flask), -1) < message.revision:
                 self._told[device, flask] = message.revision
                 news.append(_outgoing(topics.STOCK, device, flask, message))
@@ -133,10 +164,6 @@ class Ingest:
     def _changed_stock(self) -> list[tuple[str, int, StockChanged]]:
         with self._database.read() as tx:
             return changed_stock(tx, dict(self._told))
-
-
-def _receipt(device: str, message: Record) -> Outgoing:
-    return _outgoing(topics.RECEIPT, device, None, message)
 
 
 def _outgoing(channel: topics.Channel, device: str, flask: int | None, message: Record) -> Outgoing:

@@ -15,4 +15,9 @@ class Source(Protocol):
 
     def ack(self, batch: Sequence[Delivery]) -> None: ...
 
+    @property
+    def room(self) -> int:
+        """How many publishes the broker can be told now; above it `publish` waits until some are confirmed."""
+        ...
+
     async def publish(self, messages: Sequence[Outgoing]) -> None: ...

@@ -21,9 +21,9 @@ from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from broker.packets import Framer, length_bytes, parse_publish, puback
 from broker.server import EmbeddedBroker
 from pitada.local.mosquitto import LocalMosquitto
+from protocol.packets import Framer, length_bytes, parse_publish, puback
 
 _PASSWORD = b"benchmark"
 _PAYLOAD = b"x" * 200  # about one progress report

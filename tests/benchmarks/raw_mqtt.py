@@ -8,8 +8,8 @@ import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from broker.packets import Framer, length_bytes, parse_publish, puback
 from protocol import topics
+from protocol.packets import Framer, length_bytes, parse_publish, puback
 from services.ledger.settle import Incoming
 
 PASSWORD = "benchmark"  # of a broker that lives as long as the benchmark

@@ -2,8 +2,9 @@
 
 from broker.engine import Engine
 from broker.limits import Limits, QueueLimit
-from broker.packets import Connect, Framer, Will, parse_publish
+from broker.packets import Connect, Will
 from broker.session import Session
+from protocol.packets import Framer, parse_publish
 
 STATUS = "pitada/v1/dev-a/status"
 

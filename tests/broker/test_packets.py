@@ -2,30 +2,9 @@
 
 import pytest
 
-from broker.packets import Framer, Malformed, TooLarge, parse_connect, parse_publish, parse_subscribe
-from tests.broker.conftest import connect_bytes, publish_bytes, subscribe_bytes
-
-
-def test_a_framer_gives_the_same_packets_however_the_bytes_are_split() -> None:
-    stream = publish_bytes("a/b", b"x" * 300) + b"\xc0\x00" + publish_bytes("a", b"")
-    whole = list(Framer(1_000).feed(stream))
-
-    for size in range(1, len(stream)):
-        framer = Framer(1_000)
-        parts = [stream[at : at + size] for at in range(0, len(stream), size)]
-        assert [packet for part in parts for packet in framer.feed(part)] == whole
-
-
-def test_a_packet_over_the_limit_is_refused_before_its_body_came() -> None:
-    framer = Framer(100)
-
-    with pytest.raises(TooLarge, match="limit is 100"):
-        list(framer.feed(b"\x30\x80\x01"))
-
-
-def test_a_length_of_five_bytes_is_malformed() -> None:
-    with pytest.raises(Malformed, match="four bytes"):
-        list(Framer(100).feed(b"\x30\xff\xff\xff\xff"))
+from broker.packets import parse_connect, parse_subscribe
+from protocol.packets import Framer, Malformed
+from tests.broker.conftest import connect_bytes, subscribe_bytes
 
 
 def test_a_connect_is_read_with_its_will() -> None:
@@ -60,12 +39,3 @@ def test_a_password_that_is_not_utf_8_is_malformed() -> None:
 
     with pytest.raises(Malformed):
         parse_connect(body)
-
-
-def test_every_shortened_publish_header_is_malformed() -> None:
-    ((first, body),) = Framer(1_000).feed(publish_bytes("a/b", b""))
-
-    for size in range(len(body)):
-        with pytest.raises(Malformed):
-            parse_publish(first, body[:size])
-    assert parse_publish(first, body) == ("a/b", b"", 1, False, 1)

@@ -27,6 +27,9 @@ from services.mqtt import Account, BrokerAddress, connected
 
 ROOT = Path(__file__).parents[2]
 
+# Small, so that a drain has many batches, and a kill can fall at any point of any.
+_BATCH_MOST = 500
+
 _HEALTH = {"service up": True, "service down": False}
 
 
@@ -115,7 +118,7 @@ async def _run(url: str, port: int, password: str) -> None:
         manual_ack=True,
     )
     structlog.configure(processors=[structlog.processors.JSONRenderer()], cache_logger_on_first_use=True)
-    await Ingest(database, link, now_ms).run()
+    await Ingest(database, link, now_ms, _BATCH_MOST).run()
 
 
 if __name__ == "__main__":

@@ -75,6 +75,7 @@ class Repeaters:
                 # Half at a time, so that a loss falls between two of them too.
                 some = left[: max(1, len(left) // 2)]
                 await link.publish([_outgoing(said) for said in some])
+                await link.confirmed()
                 del left[: len(some)]
             await link.publish([_outgoing(completion)])
             with contextlib.suppress(TimeoutError):

@@ -86,4 +86,5 @@ async def publish(servers: Servers, device: str, messages: list[tuple[str, bytes
             async with connected(servers.broker, servers.account(device)) as link:
                 while left:
                     await link.publish(left[:_PUBLISHED_AT_ONCE])
+                    await link.confirmed()
                     del left[:_PUBLISHED_AT_ONCE]

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import contextlib
 import hashlib
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -11,9 +12,9 @@ import pytest
 
 from pitada.local.mosquitto import LocalMosquitto, find_binary
 from pitada.local.mosquitto import MosquittoFailed as Missing
-from protocol import topics
+from protocol import packets, topics
 from services.ingest import FILTERS
-from services.mqtt import Account, BrokerAddress, BrokerLost, Delivery, Link, Outgoing, connected
+from services.mqtt import WAITING_MOST, Account, BrokerAddress, BrokerLost, Delivery, Link, Outgoing, connected
 from tests.programs import absent
 
 PASSWORD = "secret"
@@ -132,6 +133,57 @@ async def test_a_thousand_publishes_all_arrive(mosquitto: LocalMosquitto) -> Non
         assert payloads(await hear(link, 1500)) == sent
 
 
+async def test_what_is_not_taken_is_left_to_the_broker_and_nothing_is_lost(mosquitto: LocalMosquitto) -> None:
+    count = 6 * WAITING_MOST
+    sent = [b"%06d" % number for number in range(count)]
+    async with connected(at(mosquitto), INGEST, persistent=True, manual_ack=True) as link:
+        await link.subscribe(FILTERS)
+    await say(mosquitto, *sent)
+    async with connected(at(mosquitto), INGEST, persistent=True, manual_ack=True) as link:
+        heard: list[Delivery] = []
+        most = 0
+        async with asyncio.timeout(60):
+            while len(heard) < count:
+                batch = await link.batch(100)
+                # From its first PUBACK on Mosquitto sends all that it has.
+                link.ack(batch)
+                await link.publish([Outgoing(topics.RECEIPT.topic("kitchen"), one.payload, 1, False) for one in batch])
+                heard += batch
+                await asyncio.sleep(0)
+                most = max(most, link.waiting)
+    assert payloads(heard) == sent
+    # One portion that was being read may come on top.
+    assert WAITING_MOST // 2 < most < WAITING_MOST + 10_000
+
+
+async def test_small_packets_are_sent_at_once(mosquitto: LocalMosquitto) -> None:
+    """Else the kernel holds a receipt back, for 40 ms, until the packet before it is confirmed."""
+    async with connected(at(mosquitto), INGEST) as link:
+        sock = link._client.stream._sock
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+
+
+async def test_a_connection_on_which_only_messages_come_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.mqtt._KEEPALIVE_S", 1)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answers no ping, but has something to say ten times a second."""
+        await reader.read(1024)
+        writer.write(_CONNACK)
+        with contextlib.closing(writer):
+            while not writer.is_closing():
+                writer.write(packets.publish(TOPIC, b"x", 0, False, 0))
+                await asyncio.sleep(0.1)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with asyncio.timeout(20), server:
+        address = BrokerAddress("127.0.0.1", server.sockets[0].getsockname()[1])
+        async with connected(address, INGEST) as link:
+            # Three and a half times the keepalive.
+            heard = await hear(link, 35)
+    assert len(heard) >= 35
+
+
 async def test_telemetry_arrives_with_qos_0(mosquitto: LocalMosquitto) -> None:
     async with connected(at(mosquitto), INGEST, persistent=True, manual_ack=True) as link:
         await link.subscribe(FILTERS)
@@ -200,6 +252,7 @@ async def broker_that_dies(packets: int) -> AsyncIterator[BrokerAddress]:
 
 async def publish(link: Link) -> None:
     await link.publish([Outgoing("pitada/v1/d-1/job/receipt", b"{}", 1, retained=False)])
+    await link.confirmed()
 
 
 async def subscribe(link: Link) -> None:

@@ -108,6 +108,32 @@ async def test_the_receipt_names_the_job_and_stock_follows_retained(offered: Dat
     assert receipts(broker) == [messages.CompletionReceived(job=JOB, seq=1, epoch=EPOCH)]
 
 
+async def test_where_the_broker_confirms_nothing_receipts_come_first_and_stock_later(offered: Database) -> None:
+    broker = MemoryBroker()
+    broker.room = 1
+    async with ingesting(offered, broker):
+        deliver(broker, topics.COMPLETION, completion())
+        await broker.until(lambda: bool(receipts(broker)))
+        assert not stock_messages(broker)
+
+        broker.room = 60_000
+        await broker.until(lambda: stock_messages(broker) == [(500_000 - 5_003, True)])
+
+
+async def test_a_receipt_for_which_there_is_no_room_is_left_out_and_given_at_the_next_repeat(offered: Database) -> None:
+    broker = MemoryBroker()
+    broker.room = 0
+    async with ingesting(offered, broker):
+        deliver(broker, topics.COMPLETION, completion())
+        await broker.until(lambda: broker.unacked == 0)
+
+        broker.room = 60_000
+        deliver(broker, topics.COMPLETION, completion())
+        await broker.until(lambda: bool(receipts(broker)))
+    assert len(receipts(broker)) == 1
+    assert stock(offered) == (500_000 - 5_003, 1)
+
+
 def stock_messages(broker: MemoryBroker) -> list[tuple[int, bool]]:
     topic = topics.STOCK.topic(DEVICE, 1)
     return [
