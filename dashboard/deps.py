@@ -25,9 +25,13 @@ class Dashboard:
     now_ms: Callable[[], int]
     new_id: Callable[[], str]
     feed: LiveFeed
-    secure_cookie: bool = False
     public_url: str | None = None
     health: Sequence[Health] = ()
+
+    @property
+    def secure_cookie(self) -> bool:
+        """Whether a browser may send the session's cookie over HTTPS only."""
+        return self.public_url is not None and self.public_url.startswith("https://")
 
 
 def dashboard(connection: HTTPConnection) -> Dashboard:

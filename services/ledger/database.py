@@ -186,7 +186,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 
 def _use_wal(connection: Any) -> None:
-    """Two that make a new file's first connection at once: SQLite tells one of them at once that it is busy."""
+    """Two may make a new file's first connection at once: SQLite does not wait, but tells one that it is busy."""
     deadline = time.monotonic() + SQLITE_BUSY_MS / 1000
     while True:
         try:

@@ -52,5 +52,5 @@ def test_signing_out_ends_the_session_everywhere_the_cookie_went(house: House) -
 def test_a_cookie_is_for_encrypted_connections_when_told_so(house: House) -> None:
     from dataclasses import replace
 
-    house.app.state.dashboard = replace(house.app.state.dashboard, secure_cookie=True)
+    house.app.state.dashboard = replace(house.app.state.dashboard, public_url="https://pitada.example")
     assert "secure" in house.client(signed_in=False).post(house.link()).headers["set-cookie"].lower()

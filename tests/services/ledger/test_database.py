@@ -1,5 +1,6 @@
 """Transactions and migrations, on both databases."""
 
+import sqlite3
 import threading
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,23 @@ def test_writers_of_one_file_wait_for_each_other(tmp_path: Path) -> None:
         thread.join(60)
     with database.read() as tx:
         assert tx.execute(select(tables.counter.c.value)).scalar() == 40
+    database.close()
+
+
+def test_a_new_file_that_somebody_is_just_writing_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite itself waits for a reader then, but not for a writer."""
+    other = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    other.execute("CREATE TABLE first (one INTEGER)")
+    monkeypatch.setattr("services.ledger.database.time.sleep", lambda _pause_s: other.execute("COMMIT"))
+
+    database = Database(f"sqlite:///{tmp_path}/ledger.db")
+    database.ping()
+
+    assert not other.in_transaction
+    other.close()
     database.close()
 
 
