@@ -112,6 +112,12 @@ class _Client(aiomqtt.Client):
         # In the place of aiomqtt's own, before CONNECT is sent.
         self._loop.call_soon_threadsafe(self._loop.add_reader, sock.fileno(), self._read)
 
+    def _on_disconnect(self, *args: Any) -> None:
+        super()._on_disconnect(*args)
+        if not self._connected.done():
+            # aiomqtt would wait 10 s for an answer that cannot come.
+            self._connected.set_exception(BrokerLost("the broker closed the connection before it answered"))
+
     def _read(self) -> None:
         self.stream.fill()
         # Else paho takes a connection for dead on which only messages come.

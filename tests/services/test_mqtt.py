@@ -278,15 +278,18 @@ async def test_what_nobody_will_answer_ends_with_the_connection(act: Callable[[L
             await act(link)
 
 
-async def test_a_connection_that_is_closed_as_soon_as_it_is_accepted_is_tried_again() -> None:
+@pytest.mark.parametrize("answer", [b"", _CONNACK])
+async def test_a_connection_that_is_closed_at_once_is_tried_again(answer: bytes) -> None:
     tries = 0
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal tries
         tries += 1
         await reader.read(1024)
-        writer.write(_CONNACK)
-        if tries > 1:
+        if tries == 1:
+            writer.write(answer)
+        else:
+            writer.write(_CONNACK)
             await reader.read(1024)
         writer.close()
 
