@@ -26,6 +26,8 @@ check: setup  ## Lint, types, import contracts, generated documents
 	$(RUN)/ruff format --check --quiet .
 	$(RUN)/ruff check --quiet .
 	$(RUN)/mypy --no-error-summary
+	@bash scripts/stubs.sh
+	$(RUN)/mypy --no-error-summary --config-file firmware/esp32.ini
 	@$(RUN)/lint-imports --no-logo
 	$(RUN)/python scripts/generate_docs.py --check
 
