@@ -30,7 +30,12 @@ def check(copy: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("module", "right", "wrong", "complaint"),
     [
-        ("pca9685", "i2c.writeto_mem(", "i2c.write_to_mem(", '"I2C" has no attribute "write_to_mem"; maybe "writeto_mem"?'),
+        (
+            "pca9685",
+            "i2c.writeto_mem(",
+            "i2c.write_to_mem(",
+            '"I2C" has no attribute "write_to_mem"; maybe "writeto_mem"?',
+        ),
         ("gates", "timer.PERIODIC", "timer.REPEATING", '"Timer" has no attribute "REPEATING"'),
     ],
 )
