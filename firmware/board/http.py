@@ -15,7 +15,7 @@ class BadRequest(ValueError):
     """What came is no request that can be answered; `status` says how to refuse it."""
 
     def __init__(self, status: int) -> None:
-        ValueError.__init__(self, REASONS[status])
+        super().__init__(REASONS[status])
         self.status = status
 
 
