@@ -21,6 +21,7 @@ _LABEL = "label"
 _WANTED = "wanted"
 _PROBLEM = "problem"
 _PROVED = "proved"
+_CLOCK = "clock_min"
 
 # The largest blob: settings with a chain of certificates.
 _MAX_BLOB = 5120
@@ -77,6 +78,14 @@ class Store:
     def problem(self) -> int:
         """Why Wi-Fi did not work before this set-up, 0: nobody said that it did not."""
         return self._number(_PROBLEM)
+
+    def clock_s(self) -> int:
+        """A time that has passed, in seconds since 1970, to the minute; 0: none is known."""
+        return self._number(_CLOCK) * 60
+
+    def keep_clock(self, since_1970_s: int) -> None:
+        """It is at least this late. In minutes: seconds leave 32 bits in 2038."""
+        self._keep_number(_CLOCK, since_1970_s // 60)
 
     def pulses(self) -> bytes:
         """The closing pulses, as Gates kept them last."""
