@@ -18,7 +18,7 @@ NAMESPACE = "pitada"
 _SETTINGS = "settings"
 _PULSES = "pulses"
 _LABEL = "label"
-_WANTED = "wanted"
+WANTED = "wanted"
 _PROBLEM = "problem"
 _PROVED = "proved"
 _CLOCK = "clock_min"
@@ -65,15 +65,15 @@ class Store:
 
     def take_wanted(self) -> int:
         """What this boot is for: RUN, SET_UP or SERVICE. The next one is for running again."""
-        wanted = self._number(_WANTED)
+        wanted = self._number(WANTED)
         if wanted != RUN:
-            self._keep_number(_WANTED, RUN)
+            self._keep_number(WANTED, RUN)
         return wanted if wanted in (SET_UP, SERVICE) else RUN
 
     def want(self, what: int, problem: int = 0) -> None:
         """The next boot is for this; `problem` is why Wi-Fi did not work (a key of wifi.PROBLEMS), 0: it did."""
         self._nvs.set_i32(_PROBLEM, problem)
-        self._keep_number(_WANTED, what)
+        self._keep_number(WANTED, what)
 
     def problem(self) -> int:
         """Why Wi-Fi did not work before this set-up, 0: nobody said that it did not."""
