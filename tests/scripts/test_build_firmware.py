@@ -58,7 +58,9 @@ def test_what_does_not_compile_is_named(tmp_path: Path) -> None:
     for package in PACKAGES:
         shutil.copytree(ROOT / package, tmp_path / package, dirs_exist_ok=True)
     (tmp_path / "firmware" / "board" / "led.py").write_text("match 1:\n    case 1: pass\n", encoding="utf-8")
-    with pytest.raises(DoesNotCompile, match=r"(?s)firmware/board/led\.py does not compile for the ESP32: .*SyntaxError"):
+    with pytest.raises(
+        DoesNotCompile, match=r"(?s)firmware/board/led\.py does not compile for the ESP32: .*SyntaxError"
+    ):
         build(tmp_path, tmp_path / "out")
 
 
