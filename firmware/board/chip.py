@@ -60,9 +60,13 @@ def reset_cause() -> str:
     return _RESET_CAUSES.get(machine.reset_cause(), "unknown")
 
 
-def gates(kept: "Store", now_ms: "Callable[[], int]") -> "Gates":
-    """The gates, with no pulse going out yet: the first thing that a boot makes, and closes."""
-    enable = Pin(ENABLE, Pin.OUT, value=1)
+def silence() -> "Pin":
+    """Take every pulse away from the servos, whatever the driver does: the first thing of a boot. Returns that pin."""
+    return Pin(ENABLE, Pin.OUT, value=1)
+
+
+def gates(enable: "Pin", kept: "Store", now_ms: "Callable[[], int]") -> "Gates":
+    """The gates; no pulse goes out until they are closed. `enable` is what `silence` returned."""
     driver = Pca9685(I2C(0, scl=Pin(SCL), sda=Pin(SDA), freq=I2C_HZ))
     return Gates(driver, enable, Timer(0), Timer(1), now_ms, kept.pulses(), kept.keep_pulses)
 

@@ -86,8 +86,8 @@ class Hardware:
         """Close every gate. Never raises."""
         self._gates.close_all()
 
-    def is_quiet(self) -> bool:
-        """Nothing that blocks may start: a gate is open, or its end was not told yet."""
+    def is_dispensing(self) -> bool:
+        """A gate is open, or its end was not told yet: nothing that blocks may start."""
         return self._gates.is_open()
 
     def sample(self) -> "tuple[int, int]":
@@ -117,7 +117,7 @@ class Hardware:
             self._weigh(self._scale)
         self._press(now_ms)
         self._finish()
-        if self.wifi.step(now_ms, self.is_quiet()):
+        if self.wifi.step(now_ms, self.is_dispensing()):
             self.say("info", "Wi-Fi is up")
         self._led.show(self._pattern(), now_ms)
 

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import sys
 import time
 
 import machine
@@ -41,26 +42,20 @@ def main() -> None:
 
     Whatever ends it, every gate is closed first.
     """
-    clock = chip.clock()
-    kept = chip.store()
-    gates = chip.gates(kept, clock.now_ms)
-    gates.close_all()
-    wanted = kept.take_wanted()
-    if wanted == store.SERVICE:
-        print("Pitada rests until the next restart: the board can be worked on.")
-        return
+    enable = chip.silence()
     try:
-        settings = kept.settings()
-        if settings is None or wanted == store.SET_UP:
-            asyncio.run(_set_up(kept, clock))
-        else:
-            asyncio.run(_run(kept, clock, gates, settings))
-    except Exception as error:  # whatever it is: shut, show and start again
+        kept = chip.store()
+        clock = chip.clock()
+        gates = chip.gates(enable, kept, clock.now_ms)
         gates.close_all()
-        print("The program ended:", repr(error))
+        try:
+            if not _work(kept, clock, gates):
+                return
+        finally:
+            gates.close_all()
+    except Exception as error:  # whatever it is: show it, and start again
+        sys.print_exception(error)
         time.sleep(_BEFORE_RESTART_S)
-    finally:
-        gates.close_all()
     machine.reset()
 
 
@@ -80,6 +75,20 @@ def weigh() -> None:
             read_at_ms = clock.now_ms()
             print(counts)
         time.sleep_ms(5)
+
+
+def _work(kept: "Store", clock: "Clock", gates: "Gates") -> bool:
+    """What this boot is for. False: to leave the board alone."""
+    wanted = kept.take_wanted()
+    if wanted == store.SERVICE:
+        print("Pitada rests until the next restart: the board can be worked on.")
+        return False
+    settings = kept.settings()
+    if settings is None or wanted == store.SET_UP:
+        asyncio.run(_set_up(kept, clock))
+    else:
+        asyncio.run(_run(kept, clock, gates, settings))
+    return True
 
 
 async def _run(kept: "Store", clock: "Clock", gates: "Gates", settings: "Settings") -> None:
@@ -122,19 +131,24 @@ async def _prove(kept: "Store", hardware: "Hardware") -> None:
     for _second in range(_FIRST_JOIN_MS // 1000):
         await asyncio.sleep(1)
         if hardware.wifi.is_up():
-            while hardware.is_quiet():
-                await asyncio.sleep(1)  # a write to flash takes too long beside an open gate
+            await _rest(hardware)
             kept.keep_proved()
             return
-    hardware.close_all()
+    await _rest(hardware)
     _restart_into_set_up(kept, hardware.wifi.problem)
+
+
+async def _rest(hardware: "Hardware") -> None:
+    """Until no gate is open: beside one, a write to flash takes too long, and a restart leaves a dose in doubt."""
+    while hardware.is_dispensing():
+        await asyncio.sleep(1)
 
 
 async def _keep_clock(kept: "Store", hardware: "Hardware") -> None:
     """Certificates are checked against the clock, and the chip loses it with its power."""
     pause_s = _CLOCK_EVERY_S
     while True:
-        if hardware.wifi.is_up() and not hardware.is_quiet():
+        if hardware.wifi.is_up() and not hardware.is_dispensing():
             now_s = chip.ask_clock()
             if now_s:
                 kept.keep_clock(now_s)

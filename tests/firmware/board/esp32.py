@@ -26,6 +26,7 @@ class Chip:
         self.clock = chips.Clock()
         self.pins: dict[int, Pin] = {}
         self.nvs = Nvs()
+        self.nvs_fails = False
         self.reset_cause = 1
         self.networks: list[tuple[bytes, bytes, int, int, int, int]] = []
         self.radio_fails = False
@@ -45,7 +46,7 @@ class Chip:
         modules = {
             "machine": self._machine(),
             "network": module("network", WLAN=self._wlan(), hostname=self._hostname),
-            "esp32": module("esp32", NVS=lambda _namespace: self.nvs),
+            "esp32": module("esp32", NVS=self._open_nvs),
             "ntptime": module("ntptime", settime=self._settime, timeout=1),
         }
         for name, one in modules.items():
@@ -55,6 +56,7 @@ class Chip:
         monkeypatch.setattr(time, "time", lambda: self.rtc_s)
         gmtime = time.gmtime
         monkeypatch.setattr(time, "gmtime", lambda at_s: gmtime(at_s + EPOCH_S))
+        monkeypatch.setattr(sys, "print_exception", lambda error: sys.stdout.write(f"{error!r}\n"), raising=False)
         monkeypatch.setattr(gc, "mem_free", lambda: 100_000, raising=False)
         for name in ("chip", "main"):
             monkeypatch.delitem(sys.modules, f"firmware.board.{name}", raising=False)
@@ -103,6 +105,11 @@ class Chip:
             enable_irq=enable_irq,
             reset=reset,
         )
+
+    def _open_nvs(self, _namespace: str) -> Nvs:
+        if self.nvs_fails:
+            raise OSError(-4357, "ESP_ERR_NVS_NOT_INITIALIZED")
+        return self.nvs
 
     def _wdt(self, timeout: int) -> "Wdt":
         self.watchdogs.append(timeout)

@@ -26,7 +26,7 @@ def chip(board: Chip, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def test_no_pulse_goes_out_before_the_gates_are_closed(board: Chip, chip: ModuleType) -> None:
-    gates = chip.gates(Store(Nvs()), board.clock.now_ms)
+    gates = chip.gates(chip.silence(), Store(Nvs()), board.clock.now_ms)
     assert board.pin(19).driven == [1]
     gates.close_all()
     assert board.pin(19).level == 0

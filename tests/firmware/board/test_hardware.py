@@ -136,13 +136,13 @@ def test_with_a_load_cell_the_weight_is_told_after_it_settled(weighing: Bench) -
     weighing.open(1000)
     weighing.run(1010)
     assert weighing.facts == []
-    assert weighing.hardware.is_quiet()
+    assert weighing.hardware.is_dispensing()
     weighing.run(600)
     (fact,) = weighing.facts
     assert isinstance(fact, FlaskClosed)
     assert fact.open_ms == 1000
     assert fact.dispensed_mg == pytest.approx(5000, abs=20)
-    assert not weighing.hardware.is_quiet()
+    assert not weighing.hardware.is_dispensing()
 
 
 def test_with_a_load_cell_that_shakes_the_time_is_told(weighing: Bench) -> None:

@@ -145,6 +145,20 @@ def test_a_gate_that_a_restart_left_open_is_closed_before_anything_else(
     assert chip.driver.pulse_us(4) > 500
 
 
+def test_a_board_whose_nvs_is_broken_sends_no_pulses_and_tries_again(
+    chip: Chip, main: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chip.driver.write(0x00, bytes([0x20]))
+    chip.driver.write(0x06 + 16, bytes([0, 0, 0x9A, 0x01]))
+    chip.pin(19).level = 0
+    assert chip.driver.pulse_us(4) > 0
+    chip.nvs_fails = True
+    with pytest.raises(Restarted):
+        main.main()
+    assert chip.driver.pulse_us(4) == 0
+    assert "NOT_INITIALIZED" in capsys.readouterr().out
+
+
 def test_service_leaves_the_board_to_the_console_without_a_watchdog_and_once(
     chip: Chip, loop: Loop, main: ModuleType
 ) -> None:
@@ -207,16 +221,17 @@ def test_a_wifi_that_never_lets_it_in_is_asked_for_again(
             def is_up() -> bool:
                 return False
 
-        closed = False
+        looks = 3
 
-        def close_all(self) -> None:
-            self.closed = True
+        def is_dispensing(self) -> bool:
+            self.looks -= 1
+            return self.looks > 0
 
     hardware = Hardware()
     monkeypatch.setattr(asyncio, "sleep", sleep)
     with pytest.raises(Restarted):
         asyncio.run(main._prove(Store(chip.nvs), hardware))
-    assert sum(seconds) == 120
-    assert hardware.closed
+    assert sum(seconds) == 122
+    assert not hardware.is_dispensing()
     assert Store(chip.nvs).take_wanted() == kept_as.SET_UP
     assert Store(chip.nvs).problem() == 201
