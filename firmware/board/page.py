@@ -94,8 +94,10 @@ def form_page(
         field.area("certificates", "Certificate of your authority (ca.crt)", certificate_note),
         '<label>…or choose the file<input type="file" id="file" accept=".crt,.pem,.cer"></label></div>',
         "</fieldset><fieldset><legend><h2>Dispenser</h2></legend>",
-        field.text("device", "Id", 'autocapitalize="none" spellcheck="false"', "as claimed: pitada devices claim"),
-        field.secret("password", "Password", unchanged),
+        field.text(
+            "device", "Claim code, or id", 'autocapitalize="none" spellcheck="false"', "pitada devices claim prints it"
+        ),
+        field.secret("password", "Password", unchanged or "not with a claim code"),
         f"<details{' open' if 'counts_per_g' in problems else ''}><summary>Load cell (optional)</summary>",
         field.text("counts_per_g", "Counts per gram", 'inputmode="text"', "empty without a load cell"),
         "</details></fieldset>",

@@ -12,6 +12,9 @@ from protocol.messages import DEVICE_ID
 PLAIN_PORT = 1883
 TLS_PORT = 8883
 
+# A claim code is the id and the password in one: what `pitada devices claim` prints to be copied.
+_CLAIM_SEPARATOR = ":"
+
 # Passwords that Pitada makes have 32 characters; people may set longer ones.
 _MAX_PASSWORD = 128
 
@@ -96,7 +99,7 @@ def device(text: str) -> str:
         DEVICE_ID.check(name)
     except BadValue:
         if not name:
-            raise BadSetting("Type the dispenser's id, as in: pitada devices claim kitchen")
+            raise BadSetting("Paste the claim code that pitada devices claim printed, or type the dispenser's id.")
         if not name.lower().strip(DEVICE_CHARS) and 3 <= len(name) <= 32:
             raise BadSetting("A dispenser's id has small letters only. Type it as it was claimed.")
         raise BadSetting("A dispenser's id has 3 to 32 small letters, digits and hyphens. Type it as it was claimed.")
@@ -107,7 +110,7 @@ def password(text: str) -> str:
     secret = text.strip()
     if not secret:
         raise BadSetting(
-            "Type the password that pitada devices claim printed. Lost? pitada devices password makes one."
+            "Type the password that belongs to this id. Lost? On the server, pitada devices password makes a new one."
         )
     if len(secret) > _MAX_PASSWORD or _has_control(secret):
         raise BadSetting(f"A dispenser's password has up to {_MAX_PASSWORD} characters on one line. Copy it again.")
@@ -176,26 +179,30 @@ def from_form(
 ) -> "tuple[Settings | None, dict[str, str]]":
     """The settings that a form asks for, or what is wrong with it: words by field name.
 
-    A secret that is left empty stays what it was in `kept`, as long as it is for the same Wi-Fi or dispenser. Where no
-    certificate is given, `flashed` is the one that the board was flashed with.
+    `device` may be a claim code, which brings the password too. A secret that is left empty stays what it was in
+    `kept`, as long as it is for the same Wi-Fi or dispenser. Where no certificate is given, `flashed` is the one that
+    the board was flashed with.
     """
     found = {}  # type: dict[str, object]
     problems = {}  # type: dict[str, str]
     filled = dict(form)
+    name, is_code, password = filled.get("device", "").strip().partition(_CLAIM_SEPARATOR)
+    if is_code:
+        filled["device"], filled["password"] = name, password
     if kept is not None:
         for secret, of in (("wifi_password", "ssid"), ("password", "device"), ("certificates", "server")):
             if not filled.get(secret) and filled.get(of, "").strip() == getattr(kept, of):
                 filled[secret] = getattr(kept, secret)
     if not filled.get("certificates"):
         filled["certificates"] = flashed
-    for name, check in _CHECKS:
-        if name == "certificates" and not filled.get("tls"):
-            found[name] = ""
+    for field, check in _CHECKS:
+        if field == "certificates" and not filled.get("tls"):
+            found[field] = ""
             continue
         try:
-            found[name] = check(filled.get(name, ""))
+            found[field] = check(filled.get(field, ""))
         except BadSetting as problem:
-            problems[name] = str(problem)
+            problems[field] = str(problem)
     if problems:
         return None, problems
     return Settings(**found), problems  # type: ignore[arg-type]  # each check returns what its field is

@@ -126,7 +126,7 @@ def test_a_phone_sets_a_dispenser_up(setup: Setup, page: Page) -> None:
         "Guests",
     ]
     fill(page, ssid='a "quoted" <network>', wifi_password="p&ss wörd +%", server="Pitada.local", certificates=PEM)
-    fill(page, device="kitchen", password="abcdefgh" * 4)
+    fill(page, device="kitchen:" + "abcdefgh" * 4)
     assert width_of(page) == PHONE["width"]
     page.get_by_role("button", name="Save and restart").click()
     page.get_by_role("heading", name="Saved").wait_for()
@@ -163,7 +163,7 @@ def test_every_wrong_field_says_at_its_place_what_to_do(setup: Setup, page: Page
         "port": "1 to 65535",
         "certificates": "Paste the whole file ca.crt",
         "device": "small letters, digits and hyphens",
-        "password": "pitada devices claim",
+        "password": "Type the password that belongs to this id",
         "counts_per_g": "whole number of counts per gram",
     }.items():
         assert words in problem(page, name)

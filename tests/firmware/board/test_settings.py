@@ -84,7 +84,7 @@ def test_what_is_right_is_kept(check: Callable[[str], object], text: str, kept: 
         (settings.certificates, "", "Paste the whole file"),
         (settings.certificates, "-----END CERTIFICATE----- -----BEGIN CERTIFICATE-----", "Paste the whole file"),
         (settings.certificates, PEM.replace("MIIB", "M" * 4000), "more than the dispenser can hold"),
-        (settings.device, "", "pitada devices claim"),
+        (settings.device, "", "Paste the claim code"),
         (settings.device, "Kitchen", "small letters only"),
         (settings.device, "ab", "3 to 32"),
         (settings.device, "a b c", "3 to 32"),
@@ -110,6 +110,17 @@ def test_a_form_gives_settings_and_they_survive_being_kept() -> None:
     assert made is not None
     assert values(made) == values(KEPT)
     assert values(from_bytes(made.to_bytes())) == values(KEPT)
+
+
+def test_a_claim_code_is_id_and_password_in_one() -> None:
+    made, _problems = from_form({**FORM, "device": " line-1:pass:word ", "password": "ignored"}, KEPT, "")
+    assert made is not None
+    assert (made.device, made.password) == ("line-1", "pass:word")
+    made, problems = from_form({**FORM, "device": "line-1:", "password": "secret"}, None, "")
+    assert made is None
+    assert set(problems) == {"password"}
+    made, problems = from_form({**FORM, "device": ":secret", "password": ""}, None, "")
+    assert set(problems) == {"device"}
 
 
 def test_every_problem_of_a_form_is_told_at_its_field() -> None:
