@@ -37,8 +37,10 @@ while words:
     elif word == "exec":
         script = words.pop(0)
         if "label()" in script:
-            assert (board / "main.py").exists() and (board / "firmware/board/main.mpy").exists()
+            assert "HAS" in os.environ or (board / "firmware/board/main.mpy").exists()
             print(os.environ.get("SAYS", "label pitada-3fa2 abcdefgh23"))
+        elif ".frozen" in script:
+            print(os.environ.get("HAS", "free 4100000"))
         elif "def clear" in script:
             exec(script.replace('clear("/" + name)', "clear(" + repr(str(board)) + ' + "/" + name)'))
         else:
@@ -105,7 +107,7 @@ def test_the_board_rests_first_and_main_comes_last(board: Path, built: Path, tmp
     flash(built, ca=ca)
     assert (board / "ca.crt").read_text() == ca.read_text()
     steps = [line.split(" ")[0] for line in (tmp_path / "log").read_text().splitlines()]
-    assert steps == ["exec", "reset", "exec", "cp", "cp", "cp", "exec", "reset"]
+    assert steps == ["exec", "reset", "exec", "exec", "cp", "cp", "cp", "exec", "reset"]
     lines = (tmp_path / "log").read_text().splitlines()
     assert "set_i32('wanted', 2)" in lines[0]
     assert lines[-3].endswith(":main.py")
@@ -139,9 +141,38 @@ def test_without_mpremote_it_says_how_to_get_it(tmp_path: Path, monkeypatch: pyt
         flashing.mpremote()
 
 
-def test_without_a_build_or_a_certificate_nothing_is_begun(board: Path, built: Path, tmp_path: Path) -> None:
+def test_a_board_with_the_firmware_in_its_image_loses_the_files_that_would_come_before_it(
+    board: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HAS", "frozen 0.1.0")
+    (board / "main.py").write_text("old")
+    label, told = flash(tmp_path / "nothing was built")
+    assert label.network == "pitada-3fa2"
+    assert files(board) == set()
+    assert "The board's image has the firmware, version 0.1.0" in told
+
+
+@pytest.mark.parametrize(
+    ("said", "words"), [("free 171520", "171520 bytes of memory, too little.*PSRAM"), ("what", "The board said 'what'")]
+)
+def test_a_board_without_room_for_the_firmware_in_files_keeps_what_it_has(
+    board: Path, built: Path, monkeypatch: pytest.MonkeyPatch, said: str, words: str
+) -> None:
+    monkeypatch.setenv("HAS", said)
+    (board / "main.py").write_text("old")
+    with pytest.raises(FlashingFailed, match=words):
+        flash(built)
+    assert files(board) == {"main.py"}
+
+
+def test_without_a_build_the_board_keeps_what_it_has(board: Path, tmp_path: Path) -> None:
+    (board / "main.py").write_text("old")
     with pytest.raises(FlashingFailed, match="make firmware"):
         flash(tmp_path / "nowhere")
+    assert files(board) == {"main.py"}
+
+
+def test_without_a_certificate_nothing_is_begun(board: Path, built: Path, tmp_path: Path) -> None:
     with pytest.raises(FlashingFailed, match="cannot be read"):
         flash(built, ca=tmp_path / "none.crt")
     (tmp_path / "empty.crt").write_text("nothing")
