@@ -1,6 +1,6 @@
 # Every target sets itself up. ARGS passes options on: make demo ARGS="--jobs 30 --exit --json"
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up-local test check bench soak docs format clean
+.PHONY: help setup demo up-local test check bench soak firmware docs format clean
 RUN := .venv/bin
 ARGS ?=
 
@@ -26,6 +26,8 @@ check: setup  ## Lint, types, import contracts, generated documents
 	$(RUN)/ruff format --check --quiet .
 	$(RUN)/ruff check --quiet .
 	$(RUN)/mypy --no-error-summary
+	@bash scripts/stubs.sh
+	$(RUN)/mypy --no-error-summary --config-file firmware/esp32.ini
 	@$(RUN)/lint-imports --no-logo
 	$(RUN)/python scripts/generate_docs.py --check
 
@@ -36,6 +38,9 @@ bench: setup  ## The figures in the docs: make bench ARGS="NAME --json"
 soak: setup  ## Kills and outages for minutes: make soak ARGS="ingest-kills --json"
 	@bash scripts/servers.sh
 	@$(RUN)/python -m tests.chaos $(ARGS)
+
+firmware: setup  ## The dispenser's firmware, compiled for the ESP32, into build/firmware/
+	@$(RUN)/python -m scripts.build_firmware $(ARGS)
 
 docs: setup  ## Writes the generated parts of docs/
 	@$(RUN)/python scripts/generate_docs.py

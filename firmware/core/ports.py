@@ -83,15 +83,16 @@ class FlaskClosed(Port):
 class FlaskFailed(Port):
     """The answer to `OpenFlask` when the gate did not do as told. `open_ms` 0: it never opened, nothing came out.
 
-    None: nobody knows how long it was open. `error` is `jammed` or `servo_fault`.
+    None: nobody knows how long it was open. `error` is `jammed` or `servo_fault`; `dispensed_mg` as in `FlaskClosed`.
     """
 
-    NAMES = ("flask", "error", "open_ms")
+    NAMES = ("flask", "error", "open_ms", "dispensed_mg")
 
-    def __init__(self, flask: int, error: str, open_ms: "int | None") -> None:
+    def __init__(self, flask: int, error: str, open_ms: "int | None", dispensed_mg: "int | None" = None) -> None:
         self.flask = flask
         self.error = error
         self.open_ms = open_ms
+        self.dispensed_mg = dispensed_mg
 
 
 class StopPressed(Port):

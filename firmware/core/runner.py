@@ -77,7 +77,9 @@ class Runner:
         )
         self._close(now_ms, flask)
 
-    def failed(self, now_ms: int, flask: int, error: str, open_ms: "int | None") -> None:
+    def failed(
+        self, now_ms: int, flask: int, error: str, open_ms: "int | None", dispensed_mg: "int | None" = None
+    ) -> None:
         """The flask that was told to open failed with `jammed` or `servo_fault`; `open_ms` None: nobody knows."""
         item = self._answered(flask)
         if item is None:
@@ -87,7 +89,7 @@ class Runner:
         if open_ms is None:
             item.move("in_doubt", error=reason)
         else:
-            item.move("failed", self._amount(flask, open_ms, None), _bounded(open_ms, 2 * MAX_OPEN_MS), reason)
+            item.move("failed", self._amount(flask, open_ms, dispensed_mg), _bounded(open_ms, 2 * MAX_OPEN_MS), reason)
         self._close(now_ms, flask)
 
     def save_failed(self) -> None:

@@ -14,6 +14,7 @@ from pitada.cli import (
     demo,
     deploy,
     devices,
+    flash,
     fleet,
     orders,
     reads,
@@ -40,6 +41,7 @@ app.command()(deploy.secrets)
 app.command()(deploy.broker_config)
 app.command()(demo.demo)
 app.command()(fleet.fleet)
+app.command()(flash.flash)
 app.command()(orders.order)
 app.command()(orders.cancel)
 app.command()(orders.retry)

@@ -66,10 +66,12 @@ def new_password(
 
 
 def _say(device: str, password: str, as_json: bool) -> None:
+    claim_code = f"{device}:{password}"
     if as_json:
-        print_json({"device": device, "password": password})
-    else:
-        console.print(f"{device} signs in with the password [bold]{password}[/] (shown once).", soft_wrap=True)
+        print_json({"device": device, "password": password, "claim_code": claim_code})
+        return
+    console.print(f"{device} signs in with the password [bold]{password}[/] (shown once).", soft_wrap=True)
+    console.print(f"Its set-up page takes both as one claim code: [bold]{claim_code}[/]", soft_wrap=True)
 
 
 def _flask(text: str) -> FlaskSetup:

@@ -3,6 +3,7 @@
 from broker.server import BrokerNotStarted
 from broker.store import StoreBroken
 from pitada.demo.run import DemoStuck
+from pitada.flashing import FlashingFailed
 from pitada.local.certificates import CertificatesFailed
 from pitada.local.mosquitto import MosquittoFailed
 from pitada.local.postgresql import LocalPostgresqlError
@@ -21,6 +22,7 @@ EXPECTED = (
     CertificatesFailed,
     DemoStuck,
     DeviceRefused,
+    FlashingFailed,
     FleetBroken,
     LedgerError,
     LocalPostgresqlError,

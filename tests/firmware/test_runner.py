@@ -55,6 +55,7 @@ def test_items_that_cannot_open_fail_with_their_reason_and_the_others_go_on(benc
     [
         (FlaskFailed(1, "jammed", 0), ("failed", 0, "jammed")),
         (FlaskFailed(1, "servo_fault", 120), ("failed", 120, "servo_fault")),
+        (FlaskFailed(1, "jammed", 2000, 31), ("failed", 31, "jammed")),
         (FlaskFailed(1, "jammed", None), ("in_doubt", None, "jammed")),
         (FlaskFailed(1, "no such word", 0), ("failed", 0, "servo_fault")),
     ],

@@ -11,6 +11,7 @@ def test_claim_order_and_read_back(shell: Run) -> None:
     claimed = data(shell("devices", "claim", "kitchen", "1=Salt:500:8000", "2=Sugar:1000", "--json"))
     assert claimed["device"] == "kitchen"
     assert len(claimed["password"]) >= 20
+    assert claimed["claim_code"] == f"kitchen:{claimed['password']}"
     job = data(shell("order", "kitchen", "1=2.5", "2=10", "--json"))
     assert (job["state"], [item["target_mg"] for item in job["items"]]) == ("queued", [2_500, 10_000])
     assert [one["job"] for one in data(shell("jobs", "--json"))] == [job["job"]]
