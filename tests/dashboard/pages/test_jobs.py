@@ -1,5 +1,8 @@
 """The pages of jobs without scripts."""
 
+from html import unescape
+
+import pytest
 from starlette.testclient import TestClient
 
 from protocol.errors import ITEM_ERRORS
@@ -19,6 +22,18 @@ def test_a_partly_done_job_shows_what_failed_why_and_what_to_do(house: House, cl
     assert response.status_code == 303
     retry = house.job(response.headers["location"].removeprefix("/jobs/"))
     assert (retry.retry_of, [item.flask for item in retry.items]) == (job, [2])
+
+
+@pytest.mark.parametrize("code", ITEM_ERRORS)
+def test_every_error_is_said_in_words_that_say_what_to_do(house: House, client: TestClient, code: str) -> None:
+    job = place(client, (1, 5_000)).json()["job"]
+    offer = house.offer()
+    house.accept("line-1", offer)
+    state = {"interrupted": "in_doubt", "cancelled": "skipped"}.get(code, "failed")
+    house.complete("line-1", offer, (state, code))
+    text = unescape(client.get(f"/jobs/{job}").text)
+    # Beside the flask, in the log, and in the page's dictionary for its script.
+    assert text.count(ITEM_ERRORS[code]) == 3
 
 
 def test_a_stop_is_shown_as_requested_until_the_dispenser_confirms(house: House, client: TestClient) -> None:
