@@ -113,7 +113,7 @@ class Commands:
                     # It ended here under another number: to run it again would be to dispense twice.
                     self._repeat(kept)
                 return
-            items = [Item(one.flask, one.target_mg) for one in offer.items]
+            items = [Item(one.flask, one.target_mg, open_ms=one.open_ms) for one in offer.items]
             self._journal.take(Job(offer.job, offer.seq, items))
             self._accepting = self._journal.version
 

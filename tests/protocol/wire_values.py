@@ -33,7 +33,10 @@ def values_of(field: Field) -> st.SearchStrategy[Any]:
 
 def json_of(record: type[Record]) -> st.SearchStrategy[dict[str, Any]]:
     """Every valid JSON form: each field's bounds, and the rules that join several fields."""
-    values = st.fixed_dictionaries({field.name: values_of(field) for field in record.FIELDS})
+    values = st.fixed_dictionaries(
+        {field.name: values_of(field) for field in record.FIELDS if not field.optional},
+        optional={field.name: values_of(field) for field in record.FIELDS if field.optional},
+    )
     return values.map(joined)
 
 
