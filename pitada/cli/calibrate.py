@@ -33,7 +33,9 @@ def calibrate(
     device: Device,
     flask: Flask,
     seconds: Seconds = 3.0,
-    weight: Annotated[str | None, typer.Option("--grams", help="What the scale says; asked for when not given.")] = None,
+    weight: Annotated[
+        str | None, typer.Option("--grams", help="What the scale says; asked for when not given.")
+    ] = None,
     job: Annotated[str | None, typer.Option(help="Weigh an opening that was begun before, instead of another.")] = None,
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait until the flask has closed.")] = _START_S,
     as_json: AsJson = False,
@@ -48,9 +50,7 @@ def calibrate(
     by = getpass.getuser()
     if job is None:
         open_ms = round(seconds * 1000)
-        job = calibration.start(
-            database, device, flask, open_ms=open_ms, now_ms=now_ms(), job_id=new_id(), by=by
-        ).job
+        job = calibration.start(database, device, flask, open_ms=open_ms, now_ms=now_ms(), job_id=new_id(), by=by).job
     ended = _closed(database, job, wait + seconds)
     again = f"pitada calibrate {device} {flask} --job {job}"
     if ended is None:
@@ -65,8 +65,9 @@ def calibrate(
         print_json(found)
         return
     before = f"{found.flow_before_mg_per_s:,} mg/s" if found.flow_before_mg_per_s else "not known"
+    name = f"Flask {flask} ({found.ingredient}) of {device}"
     console.print(
-        f"Flask {flask} ({found.ingredient}) of {device} flows [bold]{found.flow_mg_per_s:,} mg/s[/]; before: {before}. "
+        f"{name} flows [bold]{found.flow_mg_per_s:,} mg/s[/]; before: {before}. "
         "The dispenser is told as soon as it is online.",
         soft_wrap=True,
         highlight=False,
