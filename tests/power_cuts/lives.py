@@ -122,7 +122,7 @@ def _bench(world: World) -> Bench:
     bench = Bench()
     bench.flash = dict(world.flash)
     bench.broker.retained = dict(world.retained)
-    bench.openings = [replace(one) for one in world.openings]
+    bench.openings = [_copy(one) for one in world.openings]
     return bench
 
 
@@ -136,7 +136,11 @@ def _left(bench: Bench, before: World) -> World:
     return World(
         dict(bench.flash),
         retained,
-        tuple(replace(one) for one in bench.openings),
+        tuple(_copy(one) for one in bench.openings),
         before.reports + tuple(one for one in told if isinstance(one, JobCompleted)),
         before.begun or any(isinstance(one, ItemProgressed) for one in told),
     )
+
+
+def _copy(one: Opening) -> Opening:
+    return Opening(one.flask, one.open_ms, one.at_ms)
