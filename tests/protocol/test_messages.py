@@ -68,7 +68,7 @@ def test_a_field_that_an_earlier_release_does_not_know_may_be_absent() -> None:
     old |= {"reset_cause": "soft", "config_version": 1, "job": None, "last_seq": 0, "receipted_seq": 0, "fault": None}
     status = fields.from_values(messages.StatusReported, old)
     assert (status.stop_ms, status.stop_mg) == (None, None)
-    assert status.values() == {**old, "stop_ms": None, "stop_mg": None}
+    assert status.values() == dict(old, stop_ms=None, stop_mg=None)
     with pytest.raises(BadValue, match="unknown: extra"):
         messages.StatusReported(**old, extra=1)  # type: ignore[arg-type,call-arg]  # the point of the test
 

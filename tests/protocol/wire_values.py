@@ -33,11 +33,17 @@ def values_of(field: Field) -> st.SearchStrategy[Any]:
 
 def json_of(record: type[Record]) -> st.SearchStrategy[dict[str, Any]]:
     """Every valid JSON form: each field's bounds, and the rules that join several fields."""
-    values = st.fixed_dictionaries(
-        {field.name: values_of(field) for field in record.FIELDS if not field.optional},
-        optional={field.name: values_of(field) for field in record.FIELDS if field.optional},
-    )
+    values = st.fixed_dictionaries({field.name: values_of(field) for field in record.FIELDS})
     return values.map(joined)
+
+
+def of_earlier(record: type[Record], values: dict[str, Any]) -> dict[str, Any]:
+    """The same from a peer of an earlier release: without the optional fields."""
+    kept = {field.name: values[field.name] for field in record.FIELDS if not field.optional}
+    for field in record.FIELDS:
+        if isinstance(field, Records):
+            kept[field.name] = [of_earlier(field.record, one) for one in values[field.name]]
+    return kept
 
 
 def joined(values: dict[str, Any]) -> dict[str, Any]:
