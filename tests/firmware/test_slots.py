@@ -1,5 +1,7 @@
 """Slots: what was written comes back, and nothing that was changed does."""
 
+import json
+
 import pytest
 
 from firmware.core import slots
@@ -69,8 +71,10 @@ def test_the_time_of_a_calibration_comes_back_and_a_slot_of_an_earlier_release_i
     job = slots.read_job(state)
     assert job is not None
     assert [one.open_ms for one in job.items] == [3000, None]
-    body = slots.unseal(content) or b""
-    earlier = slots.read_state(slots.seal(body.replace(b',"open_ms":3000', b"").replace(b',"open_ms":null', b"")))
+    written = json.loads(slots.unseal(content) or b"")
+    for one in written["items"]:
+        del one["open_ms"]
+    earlier = slots.read_state(slots.seal(json.dumps(written).encode()))
     assert earlier is not None
     assert [one.open_ms for one in earlier.items] == [None, None]
 

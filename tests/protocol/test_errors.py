@@ -34,7 +34,7 @@ def test_the_local_errors_are_those_of_the_design() -> None:
 
 @pytest.mark.parametrize("words", list(errors.ITEM_ERRORS.values()) + list(errors.FAULTS.values()))
 def test_words_say_what_happened_and_then_what_to_do(words: str) -> None:
-    sentences = words.removesuffix(".").split(". ")
+    sentences = words.rstrip(".").split(". ")
     assert len(sentences) >= 2, words
     verb = sentences[1].split()[0]
     assert verb in ("Calibrate", "Check", "Free", "Restart", "Retry", "Split", "Weigh"), words
