@@ -37,4 +37,4 @@ def test_words_say_what_happened_and_then_what_to_do(words: str) -> None:
     sentences = words.rstrip(".").split(". ")
     assert len(sentences) >= 2, words
     verb = sentences[1].split()[0]
-    assert verb in ("Calibrate", "Check", "Free", "Restart", "Retry", "Split", "Weigh"), words
+    assert verb in ("Calibrate", "Check", "Free", "Restart", "Retry", "Split", "Switch", "Weigh"), words
