@@ -46,6 +46,11 @@ def finish(db: Database, job_id: str, weighed_mg: int, *, now_ms: int, by: str) 
         if jobs.lock_job(tx, job_id) is None:
             raise CalibrationRefused(f"There is no job {job_id}. Check its id.")
         job, item = _opening(tx, job_id)
+        if item.state != "in_doubt" and weighed_mg != item.dispensed_mg:
+            raise CalibrationRefused(
+                f"{job.device} has weighed {item.dispensed_mg} mg itself, and the ledger has it so. Take that amount; "
+                "if the scale is right and the load cell is not, count the flask."
+            )
         flow = _flow(job_id, item, weighed_mg)
         flask = rows.flask_settings(tx, job.device)[item.flask]
         if item.state == "in_doubt":

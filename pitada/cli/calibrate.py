@@ -55,12 +55,7 @@ def calibrate(
     again = f"pitada calibrate {device} {flask} --job {job}"
     if ended is None:
         raise CalibrationRefused(f"{device} has not opened flask {flask} yet. Weigh when it has: `{again}`.")
-    for item in ended.items:
-        if item.error is not None and not item.duration_ms:
-            raise CalibrationRefused(f"Job {job} tells no flow. {ITEM_ERRORS[item.error]}")
-        errors.print(f"Flask {item.flask} was open for {(item.duration_ms or 0) / 1000:.2f} s.", highlight=False)
-    amount = weight if weight is not None else typer.prompt("Grams on the scale", err=True)
-    found = calibration.finish(database, job, parse_grams(amount), now_ms=now_ms(), by=by)
+    found = calibration.finish(database, job, _weighed_mg(ended, weight, again), now_ms=now_ms(), by=by)
     if as_json:
         print_json(found)
         return
@@ -125,6 +120,21 @@ def calibrations(
     ]
     columns = ("when", "ingredient", "open s", "weighed g", "before mg/s", "mg/s", "by")
     print_table("Calibrations", columns, rows, "Not calibrated yet: `pitada calibrate`.")
+
+
+def _weighed_mg(ended: JobView, weight: str | None, again: str) -> int:
+    """What came out: by the option, by the dispenser's own load cell, or as somebody answers."""
+    item = ended.items[0]
+    if item.error is not None and not item.duration_ms:
+        raise CalibrationRefused(f"Job {ended.job} tells no flow. {ITEM_ERRORS[item.error]}")
+    if weight is not None:
+        return parse_grams(weight)
+    said = f"Flask {item.flask} was open for {(item.duration_ms or 0) / 1000:.2f} s."
+    if item.dispensed_mg:
+        errors.print(f"{said} The dispenser weighed {grams(item.dispensed_mg)} g.", highlight=False, soft_wrap=True)
+        return item.dispensed_mg
+    errors.print(f"{said} To weigh later: `{again}`.", highlight=False, soft_wrap=True)
+    return parse_grams(typer.prompt("Grams on the scale", err=True))
 
 
 def _closed(database: Database, job: str, wait_s: float) -> JobView | None:

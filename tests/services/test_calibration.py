@@ -124,6 +124,8 @@ def test_a_load_cell_weighs_by_itself_and_the_ledger_is_not_debited_twice(kitche
     kitchen.due()
     kitchen.accept(job)
     report(kitchen, job, "done", dispensed_mg=30_300)
+    with pytest.raises(CalibrationRefused, match="30300 mg itself"):
+        weigh(kitchen, job, 30_000)
     assert weigh(kitchen, job, 30_300).flow_mg_per_s == 10_100
     assert kitchen.flask(1)["stock_mg"] == 969_700
 
