@@ -1,11 +1,11 @@
 # Every target sets itself up. ARGS passes options on: make demo ARGS="--jobs 30 --exit --json"
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up-local test check bench soak firmware docs format clean
+.PHONY: help setup demo up-local test check bench soak power-cuts firmware docs format clean
 RUN := .venv/bin
 ARGS ?=
 
 help:  ## This list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup:
 	@bash scripts/setup.sh
@@ -38,6 +38,9 @@ bench: setup  ## The figures in the docs: make bench ARGS="NAME --json"
 soak: setup  ## Kills and outages for minutes: make soak ARGS="ingest-kills --json"
 	@bash scripts/servers.sh
 	@$(RUN)/python -m tests.chaos $(ARGS)
+
+power-cuts: setup  ## Cuts power at every flash write of every job, byte by byte: make power-cuts ARGS="--json"
+	@$(RUN)/python -m tests.power_cuts $(ARGS)
 
 firmware: setup  ## The dispenser's firmware, compiled for the ESP32, into build/firmware/
 	@$(RUN)/python -m scripts.build_firmware $(ARGS)

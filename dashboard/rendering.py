@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from dashboard import words
 from dashboard.deps import dashboard
-from protocol.errors import ITEM_ERRORS, REFUSALS
+from protocol.errors import FAULTS, ITEM_ERRORS, REFUSALS
 from protocol.states import JOB_ENDS
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -46,7 +46,7 @@ def environment() -> Environment:
         item_words=words.ITEM_WORDS,
         job_words=words.JOB_WORDS,
         movement_words=words.MOVEMENT_WORDS,
-        fault_words=words.FAULT_WORDS,
+        fault_words=FAULTS,
         resolution_words=words.RESOLUTION_WORDS,
         item_errors=ITEM_ERRORS,
         refusals=REFUSALS,

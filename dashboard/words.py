@@ -43,11 +43,6 @@ MOVEMENT_WORDS = {
     "resolve": "Resolved",
 }
 
-FAULT_WORDS = {
-    "flash_full": "It cannot save to its flash and takes no jobs. Restart it; if this repeats, replace the board.",
-    "servo_fault": "Its servo driver does not answer and it takes no jobs. Check the cable and the power.",
-}
-
 RESOLUTION_WORDS = {
     "dispensed": "An operator said that it came out.",
     "not_dispensed": "An operator said that nothing came out.",

@@ -13,7 +13,7 @@ ITEM_ERRORS = {
     "flash_full": "The dispenser could not save to its flash, so it did not open the flask. Restart it; if this "
     "repeats, replace the board.",
     "interrupted": "Power was lost while the flask was open. Weigh what came out and resolve the item.",
-    "cancelled": "The job was stopped before this flask was finished.",
+    "cancelled": "The job was stopped before this flask was finished. Retry what is missing if it is still wanted.",
 }
 
 # Reasons why a whole offer was refused. The job stays with the server, which decides what to do next.
@@ -23,4 +23,11 @@ REFUSALS = {
     "wrong_epoch": "The dispenser's flash was replaced since the job was offered.",
     "flash_full": "The dispenser could not save the job to its flash. Restart it; if this repeats, replace the board.",
     "invalid": "The dispenser did not understand the offer. Check that its firmware is current.",
+}
+
+# Why a dispenser takes no jobs at all.
+FAULTS = {
+    "flash_full": "It cannot save to its flash and takes no jobs. Restart it; if this repeats, replace the board.",
+    "name_taken": "Another dispenser signs in under its name; it takes no jobs. Switch one off, restart the other.",
+    "servo_fault": "Its servo driver does not answer and it takes no jobs. Check the cable and the power.",
 }

@@ -26,14 +26,18 @@ class BadValue(ValueError):
 
 
 class Field:
-    """One named value of a message. `null` fields may be JSON null; all fields must be present."""
+    """One named value of a message. `null` fields may be JSON null.
+
+    All fields must be present but `optional` ones, which peers of an earlier release do not know: absent is null.
+    """
 
     kind = "any"
 
-    def __init__(self, name: str, doc: str, null: bool = False) -> None:
+    def __init__(self, name: str, doc: str, null: bool = False, optional: bool = False) -> None:
         self.name = name
         self.doc = doc
-        self.null = null
+        self.null = null or optional
+        self.optional = optional
 
     def check(self, value: object) -> object:
         if value is None and self.null:
@@ -59,8 +63,17 @@ class Int(Field):
 
     kind = "integer"
 
-    def __init__(self, name: str, low: int, high: int, doc: str, unit: str = "", null: bool = False) -> None:
-        Field.__init__(self, name, doc, null)
+    def __init__(
+        self,
+        name: str,
+        low: int,
+        high: int,
+        doc: str,
+        unit: str = "",
+        null: bool = False,
+        optional: bool = False,
+    ) -> None:
+        Field.__init__(self, name, doc, null, optional)
         self.low = low
         self.high = high
         self.unit = unit
@@ -172,12 +185,15 @@ class Record:
     FIELDS = table()
 
     def __init__(self, **values: object) -> None:
+        given = 0
         for field in self.FIELDS:
             name = field.name
-            if name not in values:
+            if name in values:
+                given += 1
+            elif not field.optional:
                 raise BadValue(f"{name} is missing")
-            setattr(self, name, field.check(values[name]))
-        if len(values) != len(self.FIELDS):
+            setattr(self, name, field.check(values.get(name)))
+        if len(values) != given:
             known = [field.name for field in self.FIELDS]
             raise BadValue("unknown: " + ", ".join([name for name in values if name not in known]))
         self.check()

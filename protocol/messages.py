@@ -5,7 +5,7 @@ wall time: order is (epoch, boot, ms).
 """
 
 from protocol import shared
-from protocol.errors import REFUSALS
+from protocol.errors import FAULTS, REFUSALS
 from protocol.fields import (
     DEVICE_CHARS,
     HEX_CHARS,
@@ -32,7 +32,20 @@ class OfferedItem(Record):
 
     flask: int
     target_mg: int
-    FIELDS = table(shared.FLASK, shared.TARGET)
+    open_ms: "int | None" = None
+    FIELDS = table(
+        shared.FLASK,
+        shared.TARGET,
+        Int(
+            "open_ms",
+            1,
+            MAX_OPEN_MS,
+            "to calibrate: open so long, whatever the flow; without a load cell the amount is in doubt until somebody "
+            "weighs it. null: open for `target_mg`",
+            "ms",
+            optional=True,
+        ),
+    )
 
 
 class ItemReport(Record):
@@ -99,6 +112,8 @@ class StatusReported(Record):
     last_seq: int
     receipted_seq: int
     fault: "str | None"
+    stop_ms: "int | None" = None
+    stop_mg: "int | None" = None
     FIELDS = table(
         Flag("online", "false only in the last will"),
         shared.EPOCH,
@@ -111,7 +126,23 @@ class StatusReported(Record):
         Text("job", 1, 32, ID_CHARS, "job in hand", null=True),
         Int("last_seq", 0, MAX_COUNT, "highest job number accepted"),
         Int("receipted_seq", 0, MAX_COUNT, "highest job number up to which every completion was receipted"),
-        Choice("fault", ("flash_full", "servo_fault"), "why it takes no jobs", null=True),
+        Choice("fault", tuple(sorted(FAULTS)), "why it takes no jobs", null=True),
+        Int(
+            "stop_ms",
+            0,
+            MAX_COUNT,
+            "longest time from a stop that has reached it to a closed flask; null: no flask is configured",
+            "ms",
+            optional=True,
+        ),
+        Int(
+            "stop_mg",
+            0,
+            MAX_COUNT,
+            "most that a flask gives in that time, at its flow; null as before",
+            "mg",
+            optional=True,
+        ),
     )
 
 

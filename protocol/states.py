@@ -15,7 +15,7 @@ ITEM_TRANSITIONS = (
     ("pending", "skipped", DEVICE, "the job was cancelled before the flask's turn"),
     ("dispensing", "done", DEVICE, "the flask closed on time"),
     ("dispensing", "failed", DEVICE, "the flask did not open, or was closed early"),
-    ("dispensing", "in_doubt", DEVICE, "power was lost while the flask was open"),
+    ("dispensing", "in_doubt", DEVICE, "power was lost while the flask was open, or it was opened to calibrate"),
     ("pending", "skipped", SERVER, "the job was cancelled or expired before it was offered"),
     ("pending", "in_doubt", SERVER, "the dispenser's flash was replaced, or a backup restored: nobody knows"),
     ("dispensing", "in_doubt", SERVER, "the dispenser's flash was replaced, or a backup restored: nobody knows"),

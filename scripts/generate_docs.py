@@ -164,7 +164,12 @@ def _records() -> Iterable[type[Record]]:
 
 def _message(record: type[Record]) -> str:
     rows = [
-        (f"`{field.name}`", field.kind + (" or null" if field.null else ""), field.bounds(), field.doc)
+        (
+            f"`{field.name}`",
+            field.kind + (" or null" if field.null else "") + (", may be absent" if field.optional else ""),
+            field.bounds(),
+            field.doc,
+        )
         for field in record.FIELDS
     ]
     words = re.sub(r"\n +", "\n", (record.__doc__ or "").strip())

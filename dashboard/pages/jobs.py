@@ -99,7 +99,8 @@ def retriable(job: JobView) -> tuple[ItemView, ...]:
     return tuple(
         item
         for item in job.items
-        if item.state in ("failed", "skipped") or (item.state == "in_doubt" and item.resolution == "not_dispensed")
+        if item.open_ms is None
+        and (item.state in ("failed", "skipped") or (item.state == "in_doubt" and item.resolution == "not_dispensed"))
     )
 
 

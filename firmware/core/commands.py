@@ -105,11 +105,15 @@ class Commands:
         if offer.epoch != self._journal.epoch:
             self._answer(now_ms, offer.job, offer.seq, "wrong_epoch")
         elif not self._is_known(now_ms, offer.job, offer.seq):
-            refusal = self._refusal(offer.seq)
+            kept = self._journal.history.of_job(offer.job)
+            refusal = "stale_seq" if kept is not None else self._refusal(offer.seq)
             if refusal is not None:
                 self._answer(now_ms, offer.job, offer.seq, refusal)
+                if kept is not None:
+                    # It ended here under another number: to run it again would be to dispense twice.
+                    self._repeat(kept)
                 return
-            items = [Item(one.flask, one.target_mg) for one in offer.items]
+            items = [Item(one.flask, one.target_mg, open_ms=one.open_ms) for one in offer.items]
             self._journal.take(Job(offer.job, offer.seq, items))
             self._accepting = self._journal.version
 

@@ -37,6 +37,13 @@ class History:
                 return kept
         return None
 
+    def of_job(self, job: str) -> "Kept | None":
+        """The completion of that job under whatever number, if it is one of those kept."""
+        for kept in self._kept.values():
+            if kept.job == job:
+                return kept
+        return None
+
     def newest(self) -> "Kept | None":
         """The completion with the highest number."""
         newest = None  # type: Kept | None

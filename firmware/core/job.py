@@ -10,9 +10,12 @@ class BadMove(ValueError):
 
 
 class Item:
-    """One flask of the job. `fresh`: its state has not been told to the server since it last changed."""
+    """One flask of the job. `fresh`: its state has not been told to the server since it last changed.
 
-    __slots__ = ("dispensed_mg", "duration_ms", "error", "flask", "fresh", "state", "target_mg")
+    `open_ms` is for a calibration: so long, whatever the flow; what left is not known until it is weighed.
+    """
+
+    __slots__ = ("dispensed_mg", "duration_ms", "error", "flask", "fresh", "open_ms", "state", "target_mg")
 
     def __init__(
         self,
@@ -22,6 +25,7 @@ class Item:
         dispensed_mg: "int | None" = None,
         duration_ms: "int | None" = None,
         error: "str | None" = None,
+        open_ms: "int | None" = None,
     ) -> None:
         self.flask = flask
         self.target_mg = target_mg
@@ -29,6 +33,7 @@ class Item:
         self.dispensed_mg = dispensed_mg
         self.duration_ms = duration_ms
         self.error = error
+        self.open_ms = open_ms
         self.fresh = state != "pending"
 
     def move(
@@ -73,6 +78,13 @@ class Job:
 def open_time_ms(target_mg: int, flow_mg_per_s: int) -> int:
     """How long a flask of that flow (above 0) stays open for the amount: the nearest millisecond, at least one."""
     return max(1, (target_mg * 1000 + flow_mg_per_s // 2) // flow_mg_per_s)
+
+
+def needed_ms(item: Item, flow_mg_per_s: int) -> "int | None":
+    """How long the item's flask is to be open; None: its flow is not known, and the time not given."""
+    if item.open_ms is not None:
+        return item.open_ms
+    return open_time_ms(item.target_mg, flow_mg_per_s) if flow_mg_per_s else None
 
 
 def amount_mg(open_ms: int, flow_mg_per_s: int) -> int:

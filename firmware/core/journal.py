@@ -72,7 +72,7 @@ class Journal:
         self._generation = 0
         self._newest = 1  # index in flash.STATES of the newest good generation; the next save goes to the other
         self._before_job = 0
-        self._pending_done = None  # type: tuple[int, Kept] | None
+        self._pending_done = None  # type: Kept | None
         self._pending_config = None  # type: ConfigureDispenser | None
         self._writing = ""
         self._writing_version = 0
@@ -154,10 +154,9 @@ class Journal:
         self.touch()
 
     def keep(self, job: str, seq: int, payload: bytes) -> None:
-        """Save a completion; once it is in flash, its job is over. Does nothing unless there `has_room`."""
-        index = self.history.free_index()
-        if self._pending_done is None and index is not None:
-            self._pending_done = (index, Kept(job, seq, payload))
+        """Save a completion as soon as there is a slot for it; once in flash, its job is over. Needs `has_room`."""
+        if self.has_room():
+            self._pending_done = Kept(job, seq, payload)
 
     def receipt(self, job: str, seq: int) -> bool:
         """The server has this completion. False when none such was waiting."""
@@ -184,10 +183,11 @@ class Journal:
             return
         healthy = [kind for kind in due if kind not in self._failed]
         kind = (healthy or due)[0]
-        if kind == DONE and self._pending_done is not None:
-            index, kept = self._pending_done
+        # Chosen now, not in `keep`: a resend since then may want what the slot holds.
+        index = self.history.free_index()
+        if kind == DONE and self._pending_done is not None and index is not None:
             name = flash.DONE[index]
-            content = flash.seal(kept.payload)
+            content = flash.seal(self._pending_done.payload)
         elif kind == CONFIG and self._pending_config is not None:
             name = flash.CONFIG
             content = flash.seal(codec.encode(self._pending_config))
@@ -223,9 +223,9 @@ class Journal:
             self._use(self._pending_config)
             self._pending_config = None
         elif kind == DONE and self._pending_done is not None:
-            index, kept = self._pending_done
+            kept = self._pending_done
             self._pending_done = None
-            self.history.add(index, kept)
+            self.history.add(flash.DONE.index(slot), kept)
             self._finish(kept)
             self.touch()
         return kind
@@ -236,7 +236,7 @@ class Journal:
 
     def _due(self) -> "list[str]":
         due = []
-        if self._pending_done is not None:
+        if self._pending_done is not None and self.history.free_index() is not None:
             due.append(DONE)
         if not self.is_clean():
             due.append(STATE)

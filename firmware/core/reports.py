@@ -3,6 +3,7 @@
 from firmware.core.job import Item, Job
 from firmware.core.journal import Journal
 from firmware.core.session import Session
+from firmware.core.stop import worst
 from protocol import codec
 from protocol.limits import MAX_COUNT, MAX_MS
 from protocol.messages import (
@@ -36,6 +37,7 @@ class Reports:
         """Presence under the present connection number; the last will when not `online`. Says what flash says."""
         journal = self._journal
         job, last_seq, receipted_seq = journal.shown
+        stop_ms, stop_mg = worst(journal.flasks)
         return codec.encode(
             StatusReported(
                 online=online,
@@ -50,6 +52,8 @@ class Reports:
                 last_seq=last_seq,
                 receipted_seq=receipted_seq,
                 fault=fault,
+                stop_ms=stop_ms,
+                stop_mg=stop_mg,
             )
         )
 

@@ -4,7 +4,7 @@ A flask opens only after flash says "dispensing", and the next one only after fl
 power cut at most one item is unknown, and flash names it.
 """
 
-from firmware.core.job import Item, Job, amount_mg, open_time_ms
+from firmware.core.job import Item, Job, amount_mg, needed_ms
 from firmware.core.journal import Journal
 from firmware.core.ports import CloseFlask, OpenFlask, Port
 from protocol.limits import MAX_OPEN_MS, MAX_TARGET_MG
@@ -69,12 +69,13 @@ class Runner:
         if item is None:
             return
         early = self._stopping and open_ms < self._open_ms
-        item.move(
-            "failed" if early else "done",
-            self._amount(flask, open_ms, dispensed_mg),
-            _bounded(open_ms, 2 * MAX_OPEN_MS),
-            "cancelled" if early else None,
-        )
+        error = "cancelled" if early else None
+        if item.open_ms is not None and dispensed_mg is None:
+            # The flow is what this opening is to tell.
+            item.move("in_doubt", None, _bounded(open_ms, 2 * MAX_OPEN_MS), error)
+        else:
+            amount = self._amount(flask, open_ms, dispensed_mg)
+            item.move("failed" if early else "done", amount, _bounded(open_ms, 2 * MAX_OPEN_MS), error)
         self._close(now_ms, flask)
 
     def failed(
@@ -86,7 +87,7 @@ class Runner:
             return
         reason = error if error == "jammed" else "servo_fault"
         self.servo_fault = self.servo_fault or reason == "servo_fault"
-        if open_ms is None:
+        if open_ms is None or (open_ms and item.open_ms is not None and dispensed_mg is None):
             item.move("in_doubt", error=reason)
         else:
             item.move("failed", self._amount(flask, open_ms, dispensed_mg), _bounded(open_ms, 2 * MAX_OPEN_MS), reason)
@@ -109,11 +110,12 @@ class Runner:
         """Mark the item as dispensing, to be saved; or as failed when its flask cannot open."""
         item = job.items[position]
         config = self._journal.flask(item.flask)
+        open_ms = needed_ms(item, config.flow_mg_per_s) if config else None
         if config is None:
             item.move("failed", 0, 0, "unknown_flask")
-        elif not config.flow_mg_per_s:
+        elif open_ms is None:
             item.move("failed", 0, 0, "not_calibrated")
-        elif open_time_ms(item.target_mg, config.flow_mg_per_s) > config.max_open_ms:
+        elif open_ms > config.max_open_ms:
             item.move("failed", 0, 0, "over_limit")
         else:
             item.move("dispensing")
@@ -127,12 +129,13 @@ class Runner:
             return
         item = job.items[self._position]
         config = self._journal.flask(item.flask)
-        if self._stopping or config is None:
+        open_ms = needed_ms(item, config.flow_mg_per_s) if config else None
+        if self._stopping or config is None or open_ms is None:
             item.move("failed", 0, 0, "cancelled" if config else "unknown_flask")
             self._position = -1
             self._journal.touch()
             return
-        self._open_ms = open_time_ms(item.target_mg, config.flow_mg_per_s)
+        self._open_ms = open_ms
         self.is_open = True
         out.append(
             OpenFlask(item.flask, self._open_ms, config.max_open_ms, config.channel, config.closed_us, config.open_us)

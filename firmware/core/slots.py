@@ -30,6 +30,7 @@ class StoredItem(Record):
     dispensed_mg: "int | None"
     duration_ms: "int | None"
     error: "str | None"
+    open_ms: "int | None" = None
     FIELDS = table(
         Int("flask", 1, MAX_FLASKS, "flask number"),
         Int("target_mg", 1, MAX_TARGET_MG, "amount asked for", "mg"),
@@ -37,6 +38,7 @@ class StoredItem(Record):
         Int("dispensed_mg", 0, 2 * MAX_TARGET_MG, "amount that left the flask", "mg", null=True),
         Int("duration_ms", 0, 2 * MAX_OPEN_MS, "time the flask was open", "ms", null=True),
         Choice("error", tuple(ITEM_ERRORS), "why the item was not done", null=True),
+        Int("open_ms", 1, MAX_OPEN_MS, "how long to open it whatever its flow", "ms", optional=True),
     )
 
 
@@ -97,7 +99,9 @@ def read_job(state: StoredState) -> "Job | None":
         return None
     items = []
     for one in state.items:
-        items.append(Item(one.flask, one.target_mg, one.state, one.dispensed_mg, one.duration_ms, one.error))
+        items.append(
+            Item(one.flask, one.target_mg, one.state, one.dispensed_mg, one.duration_ms, one.error, one.open_ms)
+        )
     return Job(state.job, state.seq, items)
 
 
@@ -113,6 +117,7 @@ def write_state(generation: int, epoch: str, boot: int, last_seq: int, unreceipt
                 dispensed_mg=item.dispensed_mg,
                 duration_ms=item.duration_ms,
                 error=item.error,
+                open_ms=item.open_ms,
             )
         )
     state = StoredState(

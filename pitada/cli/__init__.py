@@ -10,6 +10,7 @@ import typer
 
 from pitada.cli import (
     backups,
+    calibrate,
     dead_letters,
     demo,
     deploy,
@@ -52,6 +53,9 @@ app.command()(reads.audit)
 app.command()(backups.backup)
 app.command()(backups.restore)
 app.command()(reads.in_doubt)
+app.command()(calibrate.calibrate)
+app.command()(calibrate.calibrations)
+app.command()(calibrate.prime)
 app.command()(stock.refill)
 app.command()(stock.count)
 app.command()(stock.resolve)

@@ -9,10 +9,12 @@ import typer
 from pitada.cli.options import AsJson, DatabaseUrl, DataDir, settings_from
 from pitada.cli.output import console, print_json, print_table
 from pitada.ledger import open_database
+from protocol.errors import FAULTS, REFUSALS
 from services import devices
 from services.clock import now_ms
 from services.devices import FlaskSetup
 from services.ledger import queries
+from services.ledger.views import DispenserView
 
 app = typer.Typer(help="The dispensers: list, claim, passwords.", no_args_is_help=True)
 
@@ -28,10 +30,10 @@ def show(as_json: AsJson = False, data_dir: DataDir = None, database_url: Databa
         print_json(found)
         return
     rows = [
-        (one.device, one.name, "online" if one.online else "offline", one.job or "", one.fault or "", len(one.flasks))
+        (one.device, one.name, "online" if one.online else "offline", one.job or "", _trouble(one), len(one.flasks))
         for one in found
     ]
-    columns = ("dispenser", "name", "link", "job", "fault", "flasks")
+    columns = ("dispenser", "name", "link", "job", "trouble", "flasks")
     print_table("Dispensers", columns, rows, "No dispensers yet: `pitada devices claim`.")
 
 
@@ -63,6 +65,11 @@ def new_password(
     """Give a dispenser a new MQTT password; the old one stops working at its next connect."""
     database = open_database(settings_from(data_dir=data_dir, database_url=database_url))
     _say(device, devices.rotate_password(database, device), as_json)
+
+
+def _trouble(one: DispenserView) -> str:
+    """Why it takes no jobs, or refused the last one, and what to do."""
+    return FAULTS.get(one.fault or "", "") or REFUSALS.get(one.refusal or "", "")
 
 
 def _say(device: str, password: str, as_json: bool) -> None:

@@ -10,6 +10,7 @@ from pitada.local.postgresql import LocalPostgresqlError
 from pitada.local.up import UpLocalFailed
 from pitada.secrets import BadSecrets
 from pitada.web import PortTaken
+from services.calibration import CalibrationRefused
 from services.devices import DeviceRefused
 from services.ledger.database import LedgerError
 from services.orders import OrderRefused
@@ -19,6 +20,7 @@ from simulators.fleet import FleetBroken
 EXPECTED = (
     BadSecrets,
     BrokerNotStarted,
+    CalibrationRefused,
     CertificatesFailed,
     DemoStuck,
     DeviceRefused,

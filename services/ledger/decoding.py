@@ -45,13 +45,17 @@ def compiled(record: type[Record]) -> Compiled:
 
 
 def _record(record: type[Record]) -> CoreSchema:
-    fields = [core_schema.dataclass_field(name=field.name, schema=_nullable(field)) for field in record.FIELDS]
+    fields = [core_schema.dataclass_field(name=field.name, schema=_present(field)) for field in record.FIELDS]
     return core_schema.dataclass_schema(
         record,
         core_schema.dataclass_args_schema(record.__name__, fields, extra_behavior="ignore"),
         [field.name for field in record.FIELDS],
         strict=True,
     )
+
+
+def _present(field: Field) -> CoreSchema:
+    return core_schema.with_default_schema(_nullable(field), default=None) if field.optional else _nullable(field)
 
 
 def _nullable(field: Field) -> CoreSchema:

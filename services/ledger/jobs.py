@@ -32,13 +32,17 @@ _ITEM_REASONS = {(old, new): why for old, new, says, why in ITEM_TRANSITIONS if 
 
 @dataclass(frozen=True, slots=True)
 class NewItem:
-    """One flask of a job to be placed, with what it holds. A retry's item names the item that it began as."""
+    """One flask of a job to be placed, with what it holds. A retry's item names the item that it began as.
+
+    `open_ms`: a calibration's opening.
+    """
 
     flask: int
     target_mg: int
     ingredient: str
     origin_job: str | None = None
     origin_item: int | None = None
+    open_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +181,7 @@ def add_job(
                 "flask": item.flask,
                 "ingredient": item.ingredient,
                 "target_mg": item.target_mg,
+                "open_ms": item.open_ms,
                 "origin_job": item.origin_job,
                 "origin_item": item.origin_item,
             }

@@ -149,9 +149,14 @@ def _offers(tx: Connection, devices: Sequence[str], now_ms: int, repeat_at_ms: i
     tx.execute(update(tables.job).where(_JOB.job.in_(names)).values(offer_sent_at_ms=now_ms))
     item = tables.job_item.c
     items: dict[str, list[OfferedItem]] = {}
-    asked = select(item.job, item.flask, item.target_mg).where(item.job.in_(names)).order_by(item.job, item.item)
+    asked = (
+        select(item.job, item.flask, item.target_mg, item.open_ms)
+        .where(item.job.in_(names))
+        .order_by(item.job, item.item)
+    )
     for row in tx.execute(asked):
-        items.setdefault(row.job, []).append(OfferedItem(flask=row.flask, target_mg=row.target_mg))
+        offered = OfferedItem(flask=row.flask, target_mg=row.target_mg, open_ms=row.open_ms)
+        items.setdefault(row.job, []).append(offered)
     return [
         Due(row.device, OFFER, OfferJob(job=row.job, seq=row.seq, epoch=row.epoch, items=tuple(items[row.job])))
         for row in rows

@@ -31,6 +31,8 @@ class HeldDevice:
     last_seq: int
     receipted_seq: int
     fault: str | None
+    stop_ms: int | None
+    stop_mg: int | None
     seen_at_ms: int | None
     refusal: str | None
     next_seq: int
@@ -144,6 +146,8 @@ class HeldDevice:
         self.config_version = status.config_version
         self.job = status.job
         self.fault = status.fault
+        self.stop_ms = status.stop_ms
+        self.stop_mg = status.stop_mg
         self.changed = True
 
 

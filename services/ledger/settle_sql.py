@@ -17,7 +17,7 @@ from services.ledger.tables import device, device_epoch, flask, flip, job, job_i
 
 DEVICE_COLUMNS = (
     *("device", "epoch", "boot", "connection", "status_ms", "online", "firmware", "reset_cause", "config_version"),
-    *("job", "last_seq", "receipted_seq", "fault", "seen_at_ms", "refusal", "next_seq"),
+    *("job", "last_seq", "receipted_seq", "fault", "stop_ms", "stop_mg", "seen_at_ms", "refusal", "next_seq"),
     *("lost_from_seq", "lost_to_seq", "resend_left", "resend_sent_at_ms"),
 )
 JOB_COLUMNS = ("job", "device", "state", "rank", "says", "seq", "epoch", "accepted_at_ms", "ended_at_ms")

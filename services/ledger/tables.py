@@ -9,10 +9,11 @@ from sqlalchemy import ForeignKeyConstraint, Index, LargeBinary, Table, text
 from sqlmodel import Field
 
 from services.ledger.account_tables import Account, IdempotencyKey, SignInLink, WebSession
+from services.ledger.calibration_table import Calibration
 from services.ledger.recipe_tables import Recipe, RecipeItem
 from services.ledger.row import METADATA, ROW_ID, Row, ms
 
-__all__ = ["METADATA", "Account", "IdempotencyKey", "Recipe", "RecipeItem", "SignInLink", "WebSession"]
+__all__ = ["METADATA", "Account", "Calibration", "IdempotencyKey", "Recipe", "RecipeItem", "SignInLink", "WebSession"]
 
 # Flips of the job itself, beside those of its items from 0 up.
 WHOLE_JOB = -1
@@ -48,6 +49,8 @@ class Device(Row, table=True):
     last_seq: int = 0
     receipted_seq: int = 0
     fault: str | None = None
+    stop_ms: int | None = None
+    stop_mg: int | None = None
     seen_at_ms: int | None = ms(default=None)
     # The last refused offer, until a job is accepted
     refusal: str | None = None
@@ -175,6 +178,7 @@ class JobItem(Row, table=True):
 
     An item of a retry names the item that it began as (`origin_job`, `origin_item`); null for a first order.
     `ingredient` is what the flask held when it was ordered: what the flask is given later is not what it dispensed.
+    `open_ms` is of a calibration's opening: `target_mg` is then the most that may leave.
     """
 
     __tablename__ = "job_item"
@@ -200,6 +204,7 @@ class JobItem(Row, table=True):
     flask: int
     ingredient: str
     target_mg: int
+    open_ms: int | None = None
     state: str = "pending"
     rank: int = 0
     says: str = "server"
@@ -304,3 +309,4 @@ web_session: Table = METADATA.tables["web_session"]
 idempotency_key: Table = METADATA.tables["idempotency_key"]
 recipe: Table = METADATA.tables["recipe"]
 recipe_item: Table = METADATA.tables["recipe_item"]
+calibration: Table = METADATA.tables["calibration"]

@@ -22,11 +22,15 @@ class FlaskView(View):
     low_mg: int
     revision: int
     flow_mg_per_s: int
+    max_open_ms: int
     needs_count: bool
 
 
 class DispenserView(View):
-    """A dispenser as it last described itself; `seen_at_ms` says when, None if never."""
+    """A dispenser as it last described itself; `seen_at_ms` says when, None if never.
+
+    `stop_ms`, `stop_mg`: the most time and amount between a stop that has reached it and a closed flask.
+    """
 
     device: str
     name: str
@@ -42,11 +46,16 @@ class DispenserView(View):
     desired_config_version: int
     seen_at_ms: int | None
     rssi_dbm: int | None
+    stop_ms: int | None = None
+    stop_mg: int | None = None
     flasks: tuple[FlaskView, ...]
 
 
 class ItemView(View):
-    """One flask of a job, with what it held then. `dispensed_mg` is None while open and while nobody knows."""
+    """One flask of a job, with what it held then. `dispensed_mg` is None while open and while nobody knows.
+
+    `open_ms`: it was opened so long to calibrate it.
+    """
 
     item: int
     flask: int
@@ -58,6 +67,7 @@ class ItemView(View):
     error: str | None
     resolution: str | None
     resolved_mg: int | None
+    open_ms: int | None = None
 
 
 class JobView(View):
@@ -138,6 +148,21 @@ class DeadLetterView(View):
     detail: str
     payload: str
     size_bytes: int
+
+
+class CalibrationView(View):
+    """A flask gave `weighed_mg` in `open_ms`, so that is its flow. Before, it was `flow_before_mg_per_s` (0: none)."""
+
+    job: str
+    device: str
+    flask: int
+    ingredient: str
+    open_ms: int
+    weighed_mg: int
+    flow_before_mg_per_s: int
+    flow_mg_per_s: int
+    at_ms: int
+    by: str
 
 
 class InDoubtView(View):

@@ -30,10 +30,14 @@ MAX_KEY_CHARS = 128
 
 @dataclass(frozen=True)
 class OrderedItem:
-    """So much of what is in that flask. Several items of an order may use one flask."""
+    """So much of what is in that flask. Several items of an order may use one flask.
+
+    `open_ms`: open it so long whatever its flow (see `services.calibration`); at most `target_mg` is expected.
+    """
 
     flask: int
     target_mg: int
+    open_ms: int | None = None
 
 
 def place(
@@ -69,7 +73,10 @@ def place(
             new, made_from = resolve(tx, device, known, items)
             _check_items(job_id, new)
         else:
-            new = [NewItem(item.flask, item.target_mg, _flask(device, known, item.flask).ingredient) for item in items]
+            new = [
+                NewItem(item.flask, item.target_mg, _flask(device, known, item.flask).ingredient, open_ms=item.open_ms)
+                for item in items
+            ]
         return queue(tx, job_id, device, new, now_ms=now_ms, by=by, expires_at_ms=expires_at_ms, made_from=made_from)
 
 
@@ -138,7 +145,9 @@ def _check_items(job_id: str, items: Sequence[OrderedItem] | Sequence[NewItem]) 
         raise BadOrder(f"The order has {len(items)} items, a job takes 1 to {MAX_ITEMS}. Split it, or add an item.")
     try:
         # The offer that a dispenser will get; its number and epoch come later, these only fill the fields.
-        offered = tuple([OfferedItem(flask=item.flask, target_mg=item.target_mg) for item in items])
+        offered = tuple(
+            [OfferedItem(flask=item.flask, target_mg=item.target_mg, open_ms=item.open_ms) for item in items]
+        )
         OfferJob(job=job_id, seq=1, epoch="00000000", items=offered)
     except BadValue as error:
         raise BadOrder(f"The order cannot be given to a dispenser: {error}. Correct it, then order again.") from error

@@ -39,6 +39,8 @@ def _remaining(tx: Transaction, job_id: str, device: str) -> tuple[list[NewItem]
     """What can be ordered again, in the job's order; and how many items nobody knows the amount of."""
     families: dict[tuple[str, int], list[ItemRow]] = {}
     for item in kin.items(tx, job_id):
+        if item["open_ms"] is not None:
+            continue  # a calibration: nobody waits for what it gave
         families[item["origin_job"] or job_id, item["item"] if item["origin_job"] is None else item["origin_item"]] = []
     for row in kin.family(tx, list(families)):
         families[row["origin_job"], row["origin_item"]].append(row)

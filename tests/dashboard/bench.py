@@ -93,7 +93,7 @@ def flask_view(device: str = "line-1", flask: int = 1, **values: Any) -> FlaskVi
     known: dict[str, Any] = {
         "device": device, "flask": flask, "ingredient": f"spice {flask}", "capacity_mg": 100_000, "stock_mg": 50_000,
         "reserved_mg": 0, "available_mg": 50_000, "low_mg": 10_000, "revision": 1, "flow_mg_per_s": 2_000,
-        "needs_count": False,
+        "max_open_ms": 60_000, "needs_count": False,
     }  # fmt: skip  # one line a field hides the point
     return FlaskView(**{**known, **values})
 

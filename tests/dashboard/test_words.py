@@ -1,7 +1,6 @@
-"""Every state, fault and movement has words."""
+"""Every state and movement has words."""
 
 from dashboard import words
-from protocol.messages import StatusReported
 from protocol.states import ITEM_STATES, JOB_STATES
 from services.ledger.tables import MOVEMENT_KINDS
 
@@ -14,11 +13,6 @@ def test_every_item_and_job_state_has_a_word_with_an_icon() -> None:
 def test_two_states_never_look_and_read_the_same() -> None:
     for table in (words.ITEM_WORDS, words.JOB_WORDS):
         assert len({(word.icon, word.label) for word in table.values()}) == len(table)
-
-
-def test_every_fault_a_dispenser_can_report_has_words() -> None:
-    [fault] = [field for field in StatusReported.FIELDS if field.name == "fault"]
-    assert set(words.FAULT_WORDS) == set(getattr(fault, "choices", ()))
 
 
 def test_every_kind_of_movement_has_a_word() -> None:

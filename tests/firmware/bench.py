@@ -155,6 +155,11 @@ class Bench:
             ),
         )
 
+    def calibrate(self, seq: int, number: int, most_mg: int, open_ms: int) -> None:
+        """Offer one timed opening as job `job-<seq>`."""
+        item = OfferedItem(flask=number, target_mg=most_mg, open_ms=open_ms)
+        self.deliver("offer", OfferJob(job=f"job-{seq}", seq=seq, epoch=self.epoch, items=(item,)))
+
     def cancel(self, seq: int, job: str = "") -> None:
         self.deliver("cancel", CancelJob(job=job or f"job-{seq}", seq=seq, epoch=self.epoch))
 

@@ -75,6 +75,19 @@ def test_a_used_number_is_stale_for_another_job(bench: Bench) -> None:
     assert answered(bench, 3)[1:] == [(5, "stale_seq"), (4, "stale_seq")]
 
 
+def test_a_job_that_ended_is_not_run_again_under_another_number(bench: Bench) -> None:
+    bench.offer(5, (1, 300), job="once")
+    receipted(bench, 5)
+    before = len(bench.completions())
+    bench.offer(6, (1, 300), job="once")
+    assert answered(bench, 2) == [(5, None), (6, "stale_seq")]
+    bench.run(lambda: len(bench.completions()) > before)
+    assert bench.completions()[-1].seq == 5
+    assert len(bench.openings) == 1
+    bench.offer(6, (1, 300), job="another")
+    assert answered(bench, 3)[2] == (6, None)
+
+
 def test_the_same_number_for_another_job_in_hand_is_stale(bench: Bench) -> None:
     bench.offer(1, (1, 5000))
     answered(bench)

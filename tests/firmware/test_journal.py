@@ -198,3 +198,29 @@ def test_a_job_given_back_does_not_lower_the_number_of_a_job_whose_report_was_lo
     again.take(Job("job-9", 9, [Item(1, 5)]))
     again.give_back()
     assert again.last_seq == 8
+
+
+def test_a_resend_before_a_completion_is_written_drops_no_report_that_it_asked_for() -> None:
+    flash: dict[str, bytes] = {}
+    journal, _problems = loaded(flash)
+    for seq in range(1, 9):
+        journal.keep(f"job-{seq}", seq, b"{}")
+        while not journal.is_clean() or not journal.has_room():
+            save(journal, flash)
+            journal.receipt(f"job-{seq}", seq)
+    journal.touch()
+    out: list[Port] = []
+    journal.pump(0, out)  # a write is under way
+    journal.keep("job-9", 9, b"{}")
+    journal.resend(1)
+    assert isinstance(out[0], Save)
+    journal.saved(0, out[0].slot, True)
+    assert save(journal, flash) in slots.STATES
+    assert len(journal.history.waiting()) == 8
+    out.clear()
+    journal.pump(0, out)
+    assert out == [], "no slot is free: the ninth waits"
+    assert not journal.has_room()
+    assert journal.receipt("job-3", 3)
+    assert save(journal, flash) == "done.2"
+    assert sorted(kept.seq for kept in journal.history.waiting()) == [1, 2, 4, 5, 6, 7, 8, 9]

@@ -197,3 +197,48 @@ def test_flash_sees_every_move_of_the_transition_table_and_no_other(bench: Bench
                 moves.add((before.get(key, "pending"), item.state))
             before[key] = item.state
     assert moves == {(start, end) for start, end, says, _when in ITEM_TRANSITIONS if says == DEVICE}
+
+
+def test_a_timed_opening_needs_no_flow_and_claims_no_amount(bench: Bench) -> None:
+    reconfigured(bench, flask(2, flow=0, max_open_ms=4000))
+    bench.calibrate(1, 2, 60_000, 3000)
+    (item,) = ended(bench).items
+    assert (item.state, item.dispensed_mg, item.duration_ms, item.error) == ("in_doubt", None, 3000, None)
+    bench.calibrate(2, 2, 60_000, 4001)
+    assert results(ended(bench, 2)) == [("failed", 0, "over_limit")]
+    assert [one.open_ms for one in bench.openings] == [3000]
+
+
+def test_a_timed_opening_with_a_load_cell_says_what_came_out(bench: Bench) -> None:
+    bench.calibrate(1, 1, 60_000, 500)
+    bench.run(lambda: len(bench.openings) == 1)
+    bench.run(limit_ms=100)
+    bench.post(FlaskClosed(1, 500, 6_170), 399)
+    (item,) = ended(bench).items
+    assert (item.state, item.dispensed_mg, item.duration_ms) == ("done", 6_170, 500)
+
+
+def test_a_timed_opening_that_is_stopped_or_jams_half_way_is_in_doubt(bench: Bench) -> None:
+    bench.calibrate(1, 1, 60_000, 3000)
+    bench.run(lambda: len(bench.openings) == 1)
+    bench.post(StopPressed(), 1000)
+    (item,) = ended(bench).items
+    assert (item.state, item.error, item.duration_ms) == ("in_doubt", "cancelled", bench.openings[0].open_ms)
+    bench.fail_flask = lambda _flask: FlaskFailed(1, "jammed", 700)
+    bench.calibrate(2, 1, 60_000, 3000)
+    assert results(ended(bench, 2)) == [("in_doubt", None, "jammed")]
+    bench.fail_flask = lambda _flask: FlaskFailed(1, "jammed", 0)
+    bench.calibrate(3, 1, 60_000, 3000)
+    assert results(ended(bench, 3)) == [("failed", 0, "jammed")]
+
+
+def test_power_that_goes_while_a_flask_is_calibrated_leaves_it_in_doubt_and_it_is_not_opened_again(
+    bench: Bench,
+) -> None:
+    bench.calibrate(1, 1, 60_000, 3000)
+    bench.run(lambda: len(bench.openings) == 1)
+    bench.run(limit_ms=100)
+    bench.cut_power()
+    bench.boot("brownout")
+    assert results(ended(bench)) == [("in_doubt", None, "interrupted")]
+    assert len(bench.openings) == 1

@@ -1,5 +1,7 @@
 """Slots: what was written comes back, and nothing that was changed does."""
 
+import json
+
 import pytest
 
 from firmware.core import slots
@@ -62,8 +64,23 @@ def test_a_sound_checksum_over_nonsense_is_no_state(body: bytes) -> None:
     assert slots.read_state(slots.seal(body)) is None
 
 
+def test_the_time_of_a_calibration_comes_back_and_a_slot_of_an_earlier_release_is_read() -> None:
+    content = slots.write_state(1, "deadbeef", 1, 7, 0, Job("job-1", 7, [Item(1, 500, open_ms=3000), Item(2, 5)]))
+    state = slots.read_state(content)
+    assert state is not None
+    job = slots.read_job(state)
+    assert job is not None
+    assert [one.open_ms for one in job.items] == [3000, None]
+    written = json.loads(slots.unseal(content) or b"")
+    for one in written["items"]:
+        del one["open_ms"]
+    earlier = slots.read_state(slots.seal(json.dumps(written).encode()))
+    assert earlier is not None
+    assert [one.open_ms for one in earlier.items] == [None, None]
+
+
 def test_the_largest_state_fits_a_slot() -> None:
-    items = [Item(16, 10_000_000, "failed", 20_000_000, 1_200_000, "not_calibrated") for _ in range(16)]
+    items = [Item(16, 10_000_000, "failed", 20_000_000, 1_200_000, "not_calibrated", 600_000) for _ in range(16)]
     content = slots.write_state(10**9, "f" * 16, 10**9, 10**9, 255, Job("j" * 32, 10**9, items))
     assert slots.read_state(content) is not None
-    assert len(content) < 2800
+    assert len(content) < 3100

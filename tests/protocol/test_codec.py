@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from protocol import codec, messages
 from protocol.fields import Record, Text
 from protocol.limits import MAX_PAYLOAD_BYTES
-from tests.protocol.wire_values import RECORDS, json_of
+from tests.protocol.wire_values import RECORDS, json_of, of_earlier
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.__name__)
@@ -19,6 +19,16 @@ def test_what_decodes_encodes_to_the_same_values(record: type[Record], data: st.
     message = codec.decode(record, json.dumps(values).encode())
     assert json.loads(codec.encode(message)) == values
     assert codec.decode(record, codec.encode(message)) == message
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.__name__)
+@given(data=st.data())
+def test_a_peer_of_an_earlier_release_is_understood(record: type[Record], data: st.DataObject) -> None:
+    values = of_earlier(record, data.draw(json_of(record)))
+    message = codec.decode(record, json.dumps(values).encode())
+    assert of_earlier(record, message.values()) == values
+    for field in record.FIELDS:
+        assert not field.optional or getattr(message, field.name) is None
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.__name__)

@@ -63,6 +63,16 @@ def test_a_missing_and_an_unknown_value_are_refused() -> None:
         messages.CancelJob(job="j", seq=1, epoch="deadbeef", why="x")  # type: ignore[call-arg]  # the point of the test
 
 
+def test_a_field_that_an_earlier_release_does_not_know_may_be_absent() -> None:
+    old = {"online": True, "epoch": "deadbeef", "boot": 1, "connection": 1, "ms": 5, "firmware": "1.0"}
+    old |= {"reset_cause": "soft", "config_version": 1, "job": None, "last_seq": 0, "receipted_seq": 0, "fault": None}
+    status = messages.StatusReported(**old)  # type: ignore[arg-type]  # the values of a table
+    assert (status.stop_ms, status.stop_mg) == (None, None)
+    assert status.values() == dict(old, stop_ms=None, stop_mg=None)
+    with pytest.raises(BadValue, match="unknown: extra"):
+        messages.StatusReported(**old, extra=1)  # type: ignore[arg-type,call-arg]  # the point of the test
+
+
 @pytest.mark.parametrize("state", ["done", "failed"])
 def test_a_finished_item_knows_its_amount(state: str) -> None:
     with pytest.raises(BadValue, match="knows its amount"):

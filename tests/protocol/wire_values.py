@@ -37,6 +37,15 @@ def json_of(record: type[Record]) -> st.SearchStrategy[dict[str, Any]]:
     return values.map(joined)
 
 
+def of_earlier(record: type[Record], values: dict[str, Any]) -> dict[str, Any]:
+    """The same from a peer of an earlier release: without the optional fields."""
+    kept = {field.name: values[field.name] for field in record.FIELDS if not field.optional}
+    for field in record.FIELDS:
+        if isinstance(field, Records):
+            kept[field.name] = [of_earlier(field.record, one) for one in values[field.name]]
+    return kept
+
+
 def joined(values: dict[str, Any]) -> dict[str, Any]:
     if "items" in values and "state" in values:
         for position, item in enumerate(values["items"]):

@@ -1,8 +1,12 @@
 """The pages of jobs without scripts."""
 
+from html import unescape
+
+import pytest
 from starlette.testclient import TestClient
 
 from protocol.errors import ITEM_ERRORS
+from services import calibration
 from tests.dashboard.api.test_jobs import place
 from tests.dashboard.house import House
 
@@ -19,6 +23,30 @@ def test_a_partly_done_job_shows_what_failed_why_and_what_to_do(house: House, cl
     assert response.status_code == 303
     retry = house.job(response.headers["location"].removeprefix("/jobs/"))
     assert (retry.retry_of, [item.flask for item in retry.items]) == (job, [2])
+
+
+@pytest.mark.parametrize("code", ITEM_ERRORS)
+def test_every_error_is_said_in_words_that_say_what_to_do(house: House, client: TestClient, code: str) -> None:
+    job = place(client, (1, 5_000)).json()["job"]
+    offer = house.offer()
+    house.accept("line-1", offer)
+    state = {"interrupted": "in_doubt", "cancelled": "skipped"}.get(code, "failed")
+    house.complete("line-1", offer, (state, code))
+    text = unescape(client.get(f"/jobs/{job}").text)
+    # Beside the flask, in the log, and in the page's dictionary for its script.
+    assert text.count(ITEM_ERRORS[code]) == 3
+
+
+def test_a_calibration_is_shown_as_one_and_offers_no_retry(house: House, client: TestClient) -> None:
+    job = calibration.start(
+        house.database, "line-1", 1, open_ms=3000, now_ms=house.now_ms(), job_id=house.new_id(), by="ana"
+    ).job
+    offer = house.offer()
+    house.accept("line-1", offer)
+    house.complete("line-1", offer, ("failed", "jammed"))
+    text = client.get(f"/jobs/{job}").text
+    assert "3.0 s, whatever comes out" in text
+    assert "Retry failed flasks" not in text
 
 
 def test_a_stop_is_shown_as_requested_until_the_dispenser_confirms(house: House, client: TestClient) -> None:

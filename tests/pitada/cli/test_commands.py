@@ -3,7 +3,12 @@
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
+from pitada.cli import output
+from protocol.errors import FAULTS, ITEM_ERRORS
+from services.ledger import tables
+from services.ledger.database import Database
 from tests.pitada.cli.conftest import Run, data
 
 
@@ -24,6 +29,21 @@ def test_claim_order_and_read_back(shell: Run) -> None:
     assert data(shell("dead-letters", "--json")) == []
     (device,) = data(shell("devices", "list", "--json"))
     assert (device["online"], len(device["flasks"])) == (False, 2)
+
+
+def test_every_error_and_fault_is_said_in_words(pitada: Run, ledger: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output.console, "width", 400)
+    data(pitada("devices", "claim", "kitchen", "1=Salt:500:8000", "--json"))
+    job = data(pitada("order", "kitchen", "1=2.5", "--json"))["job"]
+    for code, words in ITEM_ERRORS.items():
+        with ledger.write() as tx:
+            tx.execute(update(tables.job_item).values(error=code))
+        assert words in pitada("job", job).stdout
+    for code, words in FAULTS.items():
+        with ledger.write() as tx:
+            tx.execute(update(tables.device).values(fault=code))
+        assert words in pitada("devices", "list").stdout
+    ledger.close()
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from protocol import codec
 from protocol.fields import Field, Record, table
 from protocol.limits import MAX_PAYLOAD_BYTES
 from services.ledger import decoding
-from tests.protocol.wire_values import RECORDS, json_of
+from tests.protocol.wire_values import RECORDS, json_of, of_earlier
 
 each_record = pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.__name__)
 
@@ -46,9 +46,10 @@ def agree(record: type[Record], payload: bytes) -> None:
 @settings(max_examples=40)  # of each of the messages
 @given(data=st.data())
 def test_what_is_right_is_read_the_same_without_asking_the_codec(record: type[Record], data: st.DataObject) -> None:
-    payload = json.dumps(data.draw(json_of(record))).encode()
-    agree(record, payload)
-    decoding.compiled(record)[0].validate_json(payload)
+    values = data.draw(json_of(record))
+    for payload in (json.dumps(values).encode(), json.dumps(of_earlier(record, values)).encode()):
+        agree(record, payload)
+        decoding.compiled(record)[0].validate_json(payload)
 
 
 @each_record

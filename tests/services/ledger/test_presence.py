@@ -1,5 +1,6 @@
 """What a dispenser's statuses and refusals make of its row."""
 
+import json
 from typing import Any
 
 import pytest
@@ -18,6 +19,17 @@ def test_a_birth_is_shown_with_what_it_says(floor: Any) -> None:
     shown = device(floor)
     assert (shown["online"], shown["firmware"], shown["config_version"], shown["job"]) == (True, "2.1.0", 3, "j")
     assert (shown["last_seq"], shown["fault"], shown["seen_at_ms"]) == (4, "servo_fault", floor.now_ms)
+
+
+def test_the_time_of_a_stop_is_kept_and_a_dispenser_of_an_earlier_release_says_nothing_of_it(floor: Any) -> None:
+    floor.settle(floor.status(stop_ms=350, stop_mg=2_800))
+    assert (device(floor)["stop_ms"], device(floor)["stop_mg"]) == (350, 2_800)
+    newer = floor.status(connection=2, ms=20)
+    old = json.loads(newer.payload)
+    del old["stop_ms"], old["stop_mg"]
+    floor.settle(newer._replace(payload=json.dumps(old).encode()))
+    assert device(floor)["connection"] == 2
+    assert (device(floor)["stop_ms"], device(floor)["stop_mg"]) == (None, None)
 
 
 def test_a_last_will_that_comes_after_a_newer_birth_is_ignored(floor: Any) -> None:
