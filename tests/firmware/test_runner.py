@@ -218,7 +218,7 @@ def test_a_timed_opening_with_a_load_cell_says_what_came_out(bench: Bench) -> No
     assert (item.state, item.dispensed_mg, item.duration_ms) == ("done", 6_170, 500)
 
 
-def test_a_timed_opening_that_is_stopped_or_jams_half_way_is_in_doubt(bench: Bench) -> None:
+def test_a_timed_opening_that_is_stopped_or_jams_half_way_is_in_doubt_unless_it_was_weighed(bench: Bench) -> None:
     bench.calibrate(1, 1, 60_000, 3000)
     bench.run(lambda: len(bench.openings) == 1)
     bench.post(StopPressed(), 1000)
@@ -230,6 +230,9 @@ def test_a_timed_opening_that_is_stopped_or_jams_half_way_is_in_doubt(bench: Ben
     bench.fail_flask = lambda _flask: FlaskFailed(1, "jammed", 0)
     bench.calibrate(3, 1, 60_000, 3000)
     assert results(ended(bench, 3)) == [("failed", 0, "jammed")]
+    bench.fail_flask = lambda _flask: FlaskFailed(1, "jammed", 700, 480)
+    bench.calibrate(4, 1, 60_000, 3000)
+    assert results(ended(bench, 4)) == [("failed", 480, "jammed")]
 
 
 def test_power_that_goes_while_a_flask_is_calibrated_leaves_it_in_doubt_and_it_is_not_opened_again(
