@@ -182,9 +182,11 @@ class Link:
         """Sends all, in order; waits only for `room`. With none it notices a lost connection."""
         self._check()
         for start in range(0, len(messages), _PUBLISHES_AT_ONCE):
-            some = messages[start : start + _PUBLISHES_AT_ONCE]
-            await self._until(lambda: self.room >= _PUBLISHES_AT_ONCE)
-            self._write(b"".join([self._packet(one) for one in some]))
+            await self._publish(messages[start : start + _PUBLISHES_AT_ONCE])
+
+    async def _publish(self, some: Sequence[Outgoing]) -> None:
+        await self._until(lambda: self.room >= len(some))
+        self._write(b"".join([self._packet(one) for one in some]))
 
     async def confirmed(self) -> None:
         """Returns when the broker has everything that was published so far."""

@@ -184,6 +184,38 @@ async def test_a_connection_on_which_only_messages_come_is_alive(monkeypatch: py
     assert len(heard) >= 35
 
 
+async def test_publishing_waits_for_the_broker_only_where_there_is_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.mqtt._UNCONFIRMED_MOST", 150)
+    told: asyncio.Queue[range] = asyncio.Queue()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Confirms what it is told to."""
+        await reader.read(1024)
+        with contextlib.closing(writer):
+            writer.write(_CONNACK)
+            for _ in range(2):
+                writer.write(b"".join([packets.puback(mid) for mid in await told.get()]))
+            await reader.read()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    address = BrokerAddress("127.0.0.1", server.sockets[0].getsockname()[1])
+    messages = [Outgoing("pitada/v1/d-1/job/receipt", b"{}", 1, retained=False)] * 150
+    async with asyncio.timeout(SOON_S), server, connected(address, INGEST) as link:
+        await link.publish(messages)
+        assert link.room == 0
+
+        more = asyncio.create_task(link.publish(messages[:1]))
+        await asyncio.wait((more,), timeout=0.05)
+        assert not more.done()
+        told.put_nowait(range(1, 2))
+        await more
+        assert link.room == 0
+
+        told.put_nowait(range(2, 152))
+        await link.confirmed()
+        assert link.room == 150
+
+
 async def test_telemetry_arrives_with_qos_0(mosquitto: LocalMosquitto) -> None:
     async with connected(at(mosquitto), INGEST, persistent=True, manual_ack=True) as link:
         await link.subscribe(FILTERS)
