@@ -97,6 +97,12 @@ class Dispenser:
         self._carry_on(now_ms, out)
         return out, self._wake_at_ms(now_ms)
 
+    def shows(self) -> str:
+        """For a light on the board: `fault`, `online` or `offline`."""
+        if self._fault() is not None:
+            return "fault"
+        return "online" if self._session.is_online() else "offline"
+
     def _boot(self, now_ms: int, fact: Booted, out: "list[Port]") -> None:
         self._is_booted = True
         for problem in self._journal.load(fact.slots, self._random_bits):
@@ -177,7 +183,8 @@ class Dispenser:
         if not session.is_online():
             self._outbox.lost()
         self._tell(now_ms)
-        self._runner.advance(now_ms, session.state != sessions.CONNECTING, out)
+        # With the first bytes comes the TLS handshake, which takes a second or two of the chip's only core.
+        self._runner.advance(now_ms, session.state not in (sessions.CONNECTING, sessions.GREETING), out)
         self._end_job(now_ms)
         if not self._runner.is_open:
             journal.pump(now_ms, out)

@@ -45,6 +45,8 @@ const wake = (stream) => {
   for (const resolve of waiting) resolve();
 };
 
+const failed = (stream) => (stream?.isGreeting ? "tls" : ECONNRESET);
+
 const follow = (stream, socket) => {
   stream.socket = socket;
   socket.on("data", (data) => {
@@ -96,13 +98,17 @@ machine.registerJsModule("_bridge", {
     if (stream.size <= 5744) stream.socket.resume();
     return data.subarray(0, count).toString("hex");
   },
-  // 0, or an error as in `take`. Resolves when the bytes are on their way, as `drain` does.
-  write: (id, hex) => new Promise((resolve) => {
+  // 0, or an error as in `take`.
+  write: (id, hex) => {
     const stream = streams.get(id);
-    const failed = () => (stream?.isGreeting ? "tls" : ECONNRESET);
-    if (!stream || stream.error || stream.isEnded || !stream.socket) resolve(failed());
-    else stream.socket.write(Buffer.from(hex, "hex"), (error) => resolve(error ? failed() : 0));
-  }),
+    if (!stream || stream.error || stream.isEnded || !stream.socket) return failed(stream);
+    stream.written = new Promise((resolve) => {
+      stream.socket.write(Buffer.from(hex, "hex"), (error) => resolve(error ? failed(stream) : 0));
+    });
+    return 0;
+  },
+  // Resolves when all that was written is on its way: 0, or an error as in `take`.
+  drain: (id) => streams.get(id)?.written ?? Promise.resolve(0),
   close: (id) => {
     const stream = streams.get(id);
     streams.delete(id);

@@ -3,7 +3,6 @@
 Connecting succeeds also when nobody is there, and `close` does nothing: `wait_closed` does.
 """
 
-import asyncio
 import binascii
 
 import _bridge  # type: ignore[import-not-found]  # made in vm.mjs
@@ -14,7 +13,6 @@ class Stream:
 
     def __init__(self, number: int) -> None:
         self._number = number
-        self._out = b""
 
     async def read(self, count: int) -> bytes:
         """At most `count` bytes as soon as there are any; none at the end."""
@@ -24,16 +22,12 @@ class Stream:
         return binascii.unhexlify(taken)
 
     def write(self, data: bytes) -> None:
-        """Keep the bytes until `drain`."""
-        self._out += data
+        """Hand the bytes over at once, as far as the network takes them."""
+        _check(_bridge.write(self._number, binascii.hexlify(data).decode()) or "")
 
     async def drain(self) -> None:
-        """Returns when the bytes are on their way."""
-        out, self._out = self._out, b""
-        if not out:
-            await asyncio.sleep(0)
-            return
-        _check(await _bridge.write(self._number, binascii.hexlify(out).decode()) or "")
+        """Returns when the network has taken all that was written."""
+        _check(await _bridge.drain(self._number) or "")
 
     def close(self) -> None:
         """Nothing, as on the chip."""
