@@ -36,7 +36,7 @@ async def main(device: str, password: str, host: str, port: int, certificates: s
     tls = None
     if certificates:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        tls.load_verify_locations(cadata=certificates)
+        tls.load_verify_locations(cadata=certificates.encode())
         tls.verify_mode = ssl.CERT_REQUIRED
     facts = Facts()
     now_ms = clock()
