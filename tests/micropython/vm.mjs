@@ -119,6 +119,14 @@ machine.registerJsModule("_bridge", {
     wake(stream);
   },
   say: (line) => say(line),
+  // What Python gave to JavaScript lives in Python's heap until JavaScript has cleared up. The chip has no such second
+  // heap, so that is done before the first one is measured; resolves when it is done.
+  settle: async () => {
+    for (let round = 0; round < 3; round += 1) {
+      globalThis.gc();
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  },
   // The next line of standard input, for what people do to a dispenser.
   hear: () => new Promise((resolve) => {
     if (heard.length) resolve(heard.shift());
@@ -202,6 +210,7 @@ if (options.is_capped) {
     for (let block = malloc(size); block; block = malloc(size)) if (size === 1 << 16) spare = block;
   }
   machine._module._free(spare); // 64 KiB to hand text over with
+  setInterval(globalThis.gc, 100).unref(); // see `settle`
 }
 machine.globals.set("_call", options.call);
 machine.globals.set("_arguments", JSON.stringify(options.arguments));

@@ -67,6 +67,7 @@ class Vm:
         self.started_at = time.monotonic()
         self._process = await asyncio.create_subprocess_exec(
             node,
+            "--expose-gc",
             str(PLACE / "vm.mjs"),
             self._options,
             stdin=asyncio.subprocess.PIPE,

@@ -67,5 +67,6 @@ async def _hear(hardware: Hardware) -> None:
         if line == "stop":
             hardware.press()
         elif line == "heap":
+            await _bridge.settle()
             gc.collect()
             _bridge.say("heap %d" % gc.mem_alloc())  # type: ignore[attr-defined]  # MicroPython's
