@@ -22,16 +22,16 @@ def build(directory: Path, *patterns: str) -> Path:
 
 
 def build_unrun(directory: Path, *patterns: str) -> Path:
-    """The same modules with their bodies inside a function that nobody calls, and flat: loading one costs what its
-    code costs, and nothing of what it makes when it runs. On the chip that code is in flash."""
+    """The same modules with their bodies inside a function that nobody calls, and flat: loading unrun_NAME costs what
+    the code costs, and nothing of what it makes when it runs. empty_NAME costs what any such module does."""
     for source in sources(patterns):
         name = str(source.relative_to(ROOT).with_suffix("")).replace("/", "_")
-        body = ast.parse(source.read_text()).body or [ast.Pass()]
-        unrun = ast.parse("def never():\n    pass")
-        function = unrun.body[0]
+        empty = ast.parse("def never():\n    pass")
+        _compile(ast.unparse(empty), name, directory / f"empty_{name}.py")
+        function = empty.body[0]
         assert isinstance(function, ast.FunctionDef)
-        function.body = body
-        _compile(ast.unparse(ast.fix_missing_locations(unrun)), name, directory / f"unrun_{name}.py")
+        function.body = ast.parse(source.read_text()).body or function.body
+        _compile(ast.unparse(ast.fix_missing_locations(empty)), name, directory / f"unrun_{name}.py")
     return directory
 
 
