@@ -37,7 +37,7 @@ async def run(directory: Path, jobs: int, every: int) -> Heap:
     """Run the jobs and look at the heap after every `every` of them; then one of 16 items."""
     built = image.build(directory / "image", image.INSIDE, *image.FIRMWARE)
     code_bytes = await weigh(directory)
-    live = {}
+    live: dict[int, int] = {}
     async with peer(*[flask(number, settle_ms=0) for number in range(1, MAX_FLASKS + 1)]) as one:
         arguments = (DEVICE, "secret", "127.0.0.1", one.port, "")
         async with Vm(
