@@ -27,6 +27,8 @@ class Peer:
         self.broker.retained[topics.CONFIG.topic(DEVICE)] = codec.encode(config)
         self.port = 0
         self.writer: asyncio.StreamWriter | None = None
+        self._goes_on = asyncio.Event()
+        self._goes_on.set()
 
     def statuses(self) -> list[StatusReported]:
         return [one.record for one in self.broker.sent if isinstance(one.record, StatusReported)]
@@ -60,6 +62,14 @@ class Peer:
             while not happened():
                 await asyncio.sleep(0.005)
 
+    def pause(self) -> None:
+        """Neither read nor answer, as a broker that is stalled."""
+        self._goes_on.clear()
+
+    def resume(self) -> None:
+        """Go on where it was paused."""
+        self._goes_on.set()
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One stream of the dispenser; an older one is closed, as brokers do."""
         if self.writer is not None:
@@ -68,6 +78,7 @@ class Peer:
         self.broker.opened()
         with contextlib.suppress(OSError):
             while data := await reader.read(4096):
+                await self._goes_on.wait()
                 writer.write(self.broker.feed(data))
         if self.writer is writer:
             self.broker.dropped()

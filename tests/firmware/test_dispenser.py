@@ -13,6 +13,7 @@ from firmware.core.ports import (
     Saved,
     Woke,
 )
+from firmware.core.session import ANSWER_TIMEOUT_MS
 from protocol.fields import BadValue
 from tests.firmware.bench import Bench, flask, online_bench
 from tests.firmware.broker import DEVICE
@@ -140,3 +141,14 @@ def test_a_write_that_is_to_be_tried_again_waits_for_the_open_flask_without_waki
     bench.save_ok = lambda _slot: True
     bench.run(lambda: bench.status().receipted_seq == 7)
     assert bench.completion(1) is not None
+
+
+def test_no_flask_opens_before_the_broker_greets_us_for_that_is_when_tls_takes_its_time(bench: Bench) -> None:
+    bench.offer(1, (1, 5000), (2, 300))
+    bench.run(lambda: len(bench.openings) == 1)
+    bench.drop_link()
+    bench.broker.is_deaf = True
+    bench.run(lambda: len(bench.ordered(Connect)) == 2)
+    linked_at_ms = bench.now_ms
+    bench.run(lambda: len(bench.openings) == 2)
+    assert bench.openings[1].at_ms - linked_at_ms >= ANSWER_TIMEOUT_MS

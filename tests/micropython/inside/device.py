@@ -41,14 +41,7 @@ async def main(device: str, password: str, host: str, port: int, certificates: s
     facts = Facts()
     now_ms = clock()
     hardware = Hardware(facts.tell, now_ms)
-
-    async def connect(*arguments: "object", **named: "object") -> "tuple[streams.Stream, streams.Stream]":
-        if hardware.is_open:
-            _bridge.say("violation: a stream is opened while a flask is open")
-        _bridge.say("connects %d" % now_ms())
-        return await streams.open_connection(*arguments, **named)  # type: ignore[arg-type]  # passed on as they are
-
-    asyncio.open_connection = connect  # type: ignore[assignment]  # the VM's asyncio has no sockets
+    _watch_connects(hardware)
     asyncio.create_task(_hear(hardware))  # noqa: RUF006  # the VM's loop holds its tasks
     board = Board(
         Dispenser(device, password, "vm-1", random.getrandbits),
@@ -59,6 +52,28 @@ async def main(device: str, password: str, host: str, port: int, certificates: s
         now_ms,
     )
     await board.run(cause)
+
+
+async def misbehave() -> None:
+    """Do what a firmware must not, to show that it is seen."""
+    hardware = Hardware(lambda _fact: None, clock())
+    _watch_connects(hardware)
+    hardware.open(1, 100, 100, 0, 1000, 2000)
+    WatchedFlash("/flash", hardware).save("state.a", b"")
+    await asyncio.open_connection("127.0.0.1", 1)
+    hardware.open(2, 100, 100, 0, 1000, 2000)
+
+
+def _watch_connects(hardware: Hardware) -> None:
+    """Say when a stream is opened, and when it should not be."""
+
+    async def connect(*arguments: "object", **named: "object") -> "tuple[streams.Stream, streams.Stream]":
+        if hardware.is_open:
+            _bridge.say("violation: a stream is opened while a flask is open")
+        _bridge.say("connects %d" % hardware.now_ms())
+        return await streams.open_connection(*arguments, **named)  # type: ignore[arg-type]  # passed on as they are
+
+    asyncio.open_connection = connect  # type: ignore[assignment]  # the VM's asyncio has no sockets
 
 
 async def _hear(hardware: Hardware) -> None:

@@ -22,7 +22,7 @@ class Hardware:
 
     def __init__(self, tell: "Callable[[Port], None]", now_ms: "Callable[[], int]") -> None:
         self._tell = tell
-        self._now_ms = now_ms
+        self.now_ms = now_ms
         self._flask = 0  # whose gate is open; 0: none
         self._opened_at_ms = 0
         self._due_at_ms = 0
@@ -42,14 +42,14 @@ class Hardware:
             _bridge.say("violation: flask %d opens while flask %d is open" % (flask, self._flask))
         asyncio.create_task(self._timer(min(open_ms, limit_ms)))  # noqa: RUF006  # the VM's loop holds its tasks
         self._flask = flask
-        self._opened_at_ms = self._now_ms()
+        self._opened_at_ms = self.now_ms()
         self._due_at_ms = self._opened_at_ms + min(open_ms, limit_ms)
         _bridge.say("opened %d %d" % (flask, self._opened_at_ms))
 
     def close(self, flask: int) -> None:
         """Close now, if it is that one."""
         if self._flask and self._flask == flask:
-            self._due_at_ms = self._now_ms()
+            self._due_at_ms = self.now_ms()
             self._shut()
 
     def close_all(self) -> None:
@@ -62,13 +62,13 @@ class Hardware:
 
     def say(self, level: str, text: str) -> None:
         """A line for the host."""
-        _bridge.say("say %d %s: %s" % (self._now_ms(), level, text))
+        _bridge.say("say %d %s: %s" % (self.now_ms(), level, text))
 
     def show(self, pattern: str) -> None:
         """A line for the host whenever it changes."""
         if pattern != self._shown:
             self._shown = pattern
-            _bridge.say("shows %d %s" % (self._now_ms(), pattern))
+            _bridge.say("shows %d %s" % (self.now_ms(), pattern))
 
     def feed(self) -> None:
         """There is no watchdog: the host waits for lines."""
@@ -91,11 +91,11 @@ class Hardware:
         """The timer of the chip, which does not depend on the main loop. Here it has to wait for the loop's turns."""
         await asyncio.sleep_ms(for_ms)  # type: ignore[attr-defined]  # MicroPython's
         # A close in between, and another opening since, are not this one's to end.
-        if self._flask and self._now_ms() >= self._due_at_ms:
+        if self._flask and self.now_ms() >= self._due_at_ms:
             self._shut()
 
     def _shut(self) -> None:
-        now_ms = self._now_ms()
+        now_ms = self.now_ms()
         flask, self._flask = self._flask, 0
         open_ms = now_ms - self._opened_at_ms
         _bridge.say("closed %d %d %d" % (flask, open_ms, now_ms - self._due_at_ms))

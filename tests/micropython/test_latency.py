@@ -1,0 +1,32 @@
+"""An open flask closes on time whatever the network does, and nothing that blocks starts while it is open."""
+
+from pathlib import Path
+
+from tests.micropython.latency import FLOOD, run, started_while_open
+from tests.micropython.vm import boot
+
+LATE_MS = 10
+# A machine that does other work may hold the VM up once. A firmware that blocks is late every time.
+TRIES = 2
+
+
+async def test_a_flask_closes_within_10_ms_in_a_flood_a_stall_and_a_reconnect(vm_image: Path, tmp_path: Path) -> None:
+    found = await run(tmp_path, vm_image, TRIES)
+    assert {trouble: min(late) for trouble, late in found.late_ms.items() if min(late) > LATE_MS} == {}
+    assert found.problems == ()
+    assert found.flooded >= TRIES * FLOOD
+
+
+async def test_a_save_and_an_opening_while_a_flask_is_open_are_seen(vm_image: Path, tmp_path: Path) -> None:
+    lines = await boot(vm_image, tmp_path, "tests.micropython.inside.device:misbehave")
+    assert [line for line in lines if line.startswith("violation")] == [
+        "violation: state.a is saved while a flask is open",
+        "violation: a stream is opened while a flask is open",
+        "violation: flask 2 opens while flask 1 is open",
+    ]
+
+
+def test_a_connect_while_a_flask_is_open_is_seen() -> None:
+    assert started_while_open(["connects 1", "opened 1 5", "connects 7", "closed 1 9 0", "connects 20"]) == [
+        "connects 7"
+    ]
