@@ -45,6 +45,7 @@ MOVEMENT_WORDS = {
 
 FAULT_WORDS = {
     "flash_full": "It cannot save to its flash and takes no jobs. Restart it; if this repeats, replace the board.",
+    "name_taken": "Another dispenser signs in under its name; it takes no jobs. Switch one off, restart the other.",
     "servo_fault": "Its servo driver does not answer and it takes no jobs. Check the cable and the power.",
 }
 

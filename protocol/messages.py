@@ -111,7 +111,7 @@ class StatusReported(Record):
         Text("job", 1, 32, ID_CHARS, "job in hand", null=True),
         Int("last_seq", 0, MAX_COUNT, "highest job number accepted"),
         Int("receipted_seq", 0, MAX_COUNT, "highest job number up to which every completion was receipted"),
-        Choice("fault", ("flash_full", "servo_fault"), "why it takes no jobs", null=True),
+        Choice("fault", ("flash_full", "name_taken", "servo_fault"), "why it takes no jobs", null=True),
     )
 
 

@@ -40,6 +40,9 @@ except ImportError:  # MicroPython has no typing; only type checkers look at thi
 # Telemetry is for trends; a minute is often enough for those and costs a fleet of 10,000 but 170 messages a second.
 SAMPLE_EVERY_MS = 60_000
 
+# Once could be what a broker that was killed had not yet forgotten. Two dispensers of one name meet again in seconds.
+RIVALS = 2
+
 
 class Dispenser:
     """One dispenser. No clock, no I/O: the caller carries out the orders and comes back with what happened.
@@ -268,6 +271,8 @@ class Dispenser:
     def _fault(self) -> "str | None":
         if self._journal.is_failing():
             return "flash_full"
+        if self._commands.rivals >= RIVALS:
+            return "name_taken"
         return "servo_fault" if self._runner.servo_fault else None
 
     def _may_connect(self) -> bool:
