@@ -1,6 +1,6 @@
 # Every target sets itself up. ARGS passes options on: make demo ARGS="--jobs 30 --exit --json"
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up-local test check bench soak docs format clean
+.PHONY: help setup demo up-local test check bench soak vm docs format clean
 RUN := .venv/bin
 ARGS ?=
 
@@ -37,6 +37,10 @@ soak: setup  ## Kills and outages for minutes: make soak ARGS="ingest-kills --js
 	@bash scripts/servers.sh
 	@$(RUN)/python -m tests.chaos $(ARGS)
 
+vm: setup  ## The firmware in the MicroPython VM for minutes: make vm ARGS="outages --json"
+	@bash scripts/servers.sh
+	@$(RUN)/python -m tests.micropython $(ARGS)
+
 docs: setup  ## Writes the generated parts of docs/
 	@$(RUN)/python scripts/generate_docs.py
 
@@ -44,4 +48,4 @@ format: setup  ## Formats the code
 	@$(RUN)/ruff format --quiet . && $(RUN)/ruff check --fix --quiet .
 
 clean:  ## Removes what the targets made
-	rm -rf .venv .tools build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .tools build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/micropython/node_modules

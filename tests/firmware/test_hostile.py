@@ -28,38 +28,13 @@ from protocol import codec, topics
 from protocol.messages import CancelJob, CompletionReceived, OfferedItem, OfferJob, ResendCompletions
 from tests.firmware.bench import online_bench
 from tests.firmware.broker import DEVICE, FakeBroker
+from tests.firmware.garbage import bent, values
 
 CONNACK = b"\x20\x02\x00\x00"
 
 
 # MicroPython's VM takes some twenty times as long: there a tenth has to do.
 SHARE = 10 if sys.implementation.name == "micropython" else 1
-
-
-def bent(rng: random.Random, data: bytes) -> bytes:
-    """The bytes with a few changed, added or missing."""
-    out = bytearray(data)
-    for _ in range(rng.randint(1, 4)):
-        kind = rng.randrange(3)
-        at = rng.randrange(len(out) + 1)
-        if kind == 0 and at < len(out):
-            out[at] = rng.randrange(256)
-        elif kind == 1:
-            out[at:at] = rng.randbytes(rng.randint(1, 5))
-        else:
-            out[at : at + rng.randint(1, 5)] = b""
-    return bytes(out)
-
-
-def values(rng: random.Random, depth: int = 0) -> object:
-    """Any JSON value, mostly of the kinds that break parsers."""
-    choices: list[object] = [None, True, -1, 0, 1, 2**31, 10**12, 1e400, "", "a", "\ud800", "job-1", "x" * 200, [], {}]
-    if depth < 3 and rng.random() < 0.4:
-        names = ["job", "seq", "epoch", "items", "flask", "target_mg", "version", "flasks", "from_seq", "online"]
-        if rng.random() < 0.5:
-            return [values(rng, depth + 1) for _ in range(rng.randrange(20))]
-        return {name: values(rng, depth + 1) for name in rng.sample(names, rng.randrange(len(names)))}
-    return rng.choice(choices)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from pitada.cli.output import configure_logs
-from tests.micropython import image, outages
+from tests.micropython import garbage, heap, image, latency, outages
 
-RUNS = ("outages",)
+RUNS = ("outages", "heap", "latency", "garbage")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,6 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="one JSON line a run, with everything")
     parser.add_argument("--pulls", type=int, default=20, help="times Wi-Fi goes away in outages")
     parser.add_argument("--kills", type=int, default=5, help="times the broker is killed in outages")
+    parser.add_argument("--jobs", type=int, default=200, help="jobs of heap")
+    parser.add_argument("--tries", type=int, default=20, help="openings of latency under each trouble")
+    parser.add_argument("--packets", type=int, default=1_000_000, help="packets of garbage")
     asked = parser.parse_args(arguments)
     if unknown := set(asked.runs) - set(RUNS):
         parser.error(f"there is no run {', '.join(sorted(unknown))}; there are {', '.join(RUNS)}")
@@ -36,15 +39,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
             built = image.build(directory / "image", image.INSIDE, *image.FIRMWARE)
             figures, good = asyncio.run(_run(name, asked, directory, built))
         held = held and good
-        shown = figures if asked.json else {key: value for key, value in figures.items() if key != "problems"}
+        shown = figures if asked.json else {key: value for key, value in figures.items() if key not in _LONG}
         sys.stdout.write(json.dumps({"run": name, "held": good, **shown}) + "\n")
         sys.stdout.flush()
     return 0 if held else 1
 
 
+# What only the whole figures show.
+_LONG = ("problems", "late_ms", "live_bytes")
+
+
 async def _run(name: str, asked: argparse.Namespace, directory: Path, built: Path) -> tuple[dict[str, Any], bool]:
-    found = await outages.run(directory / name, built, asked.pulls, asked.kills, asked.seed)
-    return asdict(found), not found.problems and found.jobs_done == found.jobs
+    """The figures, and whether all is as promised."""
+    place = directory / name
+    if name == "outages":
+        ran = await outages.run(place, built, asked.pulls, asked.kills, asked.seed)
+        return asdict(ran), not ran.problems and ran.jobs_done == ran.jobs
+    if name == "heap":
+        used = await heap.run(place, asked.jobs, max(1, asked.jobs // 4))
+        live = list(used.live_bytes.values())
+        most = max(used.live_after_16_items_bytes, *live)
+        return asdict(used), not used.problems and most <= heap.MOST_BYTES and live[-1] - live[0] < heap.NOISE_BYTES
+    if name == "latency":
+        late = await latency.run(place, built, asked.tries)
+        latest_ms = {trouble: max(all_ms) for trouble, all_ms in late.late_ms.items()}
+        return {"latest_ms": latest_ms, **asdict(late)}, not late.problems and max(
+            latest_ms.values()
+        ) <= latency.LATE_MS
+    poured = await garbage.run(place, asked.packets, asked.seed)
+    good = not (poured.problems or poured.openings) and poured.growth_bytes < garbage.NOISE_BYTES
+    return {"growth_bytes": poured.growth_bytes, **asdict(poured)}, good
 
 
 if __name__ == "__main__":

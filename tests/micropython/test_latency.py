@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from tests.micropython.latency import FLOOD, run, started_while_open
+from tests.micropython.latency import FLOOD, LATE_MS, run, started_while_open
 from tests.micropython.vm import boot
 
-LATE_MS = 10
 # A machine that does other work may hold the VM up once. A firmware that blocks is late every time.
 TRIES = 2
 

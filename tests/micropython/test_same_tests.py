@@ -16,6 +16,8 @@ FILES = sorted(
     if path.name not in CPYTHON_ONLY
 )
 SHARED = (
+    "tests/firmware/garbage.py",
+    "tests/power_cuts/shapes.py",
     "tests/firmware/bench.py",
     "tests/firmware/broker.py",
     "tests/firmware/conftest.py",
@@ -28,9 +30,7 @@ def test_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The firmware, the tests for both Pythons and what runs them."""
     files = [str(path.relative_to(image.ROOT)) for path in FILES]
     directory = tmp_path_factory.mktemp("tests")
-    return image.build(
-        directory, image.INSIDE, "tests/micropython/inside/stand_ins/*.py", *image.FIRMWARE, *SHARED, *files
-    )
+    return image.build(directory, image.INSIDE, image.STAND_INS, *image.FIRMWARE, *SHARED, *files)
 
 
 def functions_of(path: Path) -> list[tuple[str, list[str]]]:

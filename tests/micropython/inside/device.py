@@ -4,7 +4,6 @@ The host may write lines to it: `stop` presses the button, `heap` asks for `heap
 """
 
 import asyncio
-import gc
 import random
 import ssl
 
@@ -15,6 +14,7 @@ from firmware.board.run import Board, Facts
 from firmware.core.dispenser import Dispenser
 from tests.micropython.inside import streams
 from tests.micropython.inside.hardware import Hardware, clock
+from tests.micropython.inside.memory import live_bytes
 
 
 class WatchedFlash(flash.Flash):
@@ -82,6 +82,4 @@ async def _hear(hardware: Hardware) -> None:
         if line == "stop":
             hardware.press()
         elif line == "heap":
-            await _bridge.settle()
-            gc.collect()
-            _bridge.say("heap %d" % gc.mem_alloc())  # type: ignore[attr-defined]  # MicroPython's
+            _bridge.say("heap %d" % await live_bytes())

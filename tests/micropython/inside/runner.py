@@ -11,7 +11,7 @@ class _Names:
     Any = Callable = Iterator = Sequence = None
 
 
-def _install() -> None:
+def install() -> None:
     import collections
 
     collections.Counter = counter.Counter  # type: ignore[assignment,misc]  # MicroPython has none
@@ -28,7 +28,7 @@ async def run(module: str, tests: "list[tuple[str, list[str]]]", fixtures: str) 
 
     `fixtures` names the module whose functions give what no parameter does; "" when there is none.
     """
-    _install()
+    install()
     __import__(module)
     if fixtures:
         __import__(fixtures)

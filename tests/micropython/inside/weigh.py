@@ -1,21 +1,19 @@
 """How many bytes of the heap the code of the modules takes: they were built to be loaded and not run."""
 
-import gc
 import os
+
+from tests.micropython.inside.memory import live_bytes
 
 
 async def code() -> None:
     """Print `code N`: what all modules named unrun_* take beyond as many that are empty."""
-    empty = _taken("empty_")
-    print("code", _taken("unrun_") - empty)
+    empty = await _taken("empty_")
+    print("code", await _taken("unrun_") - empty)
 
 
-def _taken(start: str) -> int:
-    gc.collect()
-    before = gc.mem_alloc()  # type: ignore[attr-defined]  # MicroPython's
+async def _taken(start: str) -> int:
+    before = await live_bytes()
     for name in os.listdir("/lib"):
         if name.startswith(start):
             __import__(name.split(".")[0])
-    gc.collect()
-    taken: int = gc.mem_alloc() - before  # type: ignore[attr-defined]  # MicroPython's
-    return taken
+    return await live_bytes() - before

@@ -115,8 +115,15 @@ class strategies:  # noqa: N801  # hypothesis's module
         return Strategy(lambda rng: "".join([rng.choice(chars) for _ in range(rng.randint(min_size, max_size))]))
 
     @staticmethod
-    def fixed_dictionaries(of: "dict[str, Strategy]") -> Strategy:
-        return Strategy(lambda rng: {name: one.draw(rng) for name, one in of.items()})  # type: ignore[operator]  # as above
+    def fixed_dictionaries(of: "dict[str, Strategy]", optional: "dict[str, Strategy] | None" = None) -> Strategy:
+        def draw(rng: Random) -> "dict[str, object]":
+            values = {name: one.draw(rng) for name, one in of.items()}  # type: ignore[operator]  # as above
+            for name, one in (optional or {}).items():
+                if rng.getrandbits(1):
+                    values[name] = one.draw(rng)  # type: ignore[operator]  # as above
+            return values
+
+        return Strategy(draw)
 
     @staticmethod
     def data() -> Strategy:
