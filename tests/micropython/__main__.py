@@ -63,9 +63,8 @@ async def _run(name: str, asked: argparse.Namespace, directory: Path, built: Pat
     if name == "latency":
         late = await latency.run(place, built, asked.tries)
         latest_ms = {trouble: max(all_ms) for trouble, all_ms in late.late_ms.items()}
-        return {"latest_ms": latest_ms, **asdict(late)}, not late.problems and max(
-            latest_ms.values()
-        ) <= latency.LATE_MS
+        good = not late.problems and max(latest_ms.values()) <= latency.LATE_MS
+        return {"latest_ms": latest_ms, **asdict(late)}, good
     poured = await garbage.run(place, asked.packets, asked.seed)
     good = not (poured.problems or poured.openings) and poured.growth_bytes < garbage.NOISE_BYTES
     return {"growth_bytes": poured.growth_bytes, **asdict(poured)}, good

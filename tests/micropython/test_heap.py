@@ -6,8 +6,8 @@ from tests.micropython.heap import MOST_BYTES, NOISE_BYTES, run
 
 
 async def test_the_live_heap_stays_small_and_does_not_grow_from_job_to_job(tmp_path: Path) -> None:
-    found = await run(tmp_path, jobs=30, every=15)
+    found = await run(tmp_path, jobs=24, every=12)
     assert not found.problems
     assert max(found.live_bytes.values()) < MOST_BYTES
-    assert found.live_bytes[30] - found.live_bytes[15] < NOISE_BYTES
+    assert found.live_bytes[24] - found.live_bytes[12] < NOISE_BYTES
     assert found.live_after_16_items_bytes < MOST_BYTES

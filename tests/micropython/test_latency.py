@@ -5,15 +5,18 @@ from pathlib import Path
 from tests.micropython.latency import FLOOD, LATE_MS, run, started_while_open
 from tests.micropython.vm import boot
 
-# A machine that does other work may hold the VM up once. A firmware that blocks is late every time.
-TRIES = 2
+# A machine that does other work may hold the VM up. A firmware that blocks is late every time.
+TRIES = 3
 
 
 async def test_a_flask_closes_within_10_ms_in_a_flood_a_stall_and_a_reconnect(vm_image: Path, tmp_path: Path) -> None:
-    found = await run(tmp_path, vm_image, TRIES)
-    assert {trouble: min(late) for trouble, late in found.late_ms.items() if min(late) > LATE_MS} == {}
-    assert found.problems == ()
-    assert found.flooded >= TRIES * FLOOD
+    for attempt in range(TRIES):
+        found = await run(tmp_path / f"{attempt}", vm_image, 1)
+        assert found.problems == ()
+        assert found.flooded >= FLOOD
+        if max(max(late) for late in found.late_ms.values()) <= LATE_MS:
+            return
+    raise AssertionError(f"a flask was late {TRIES} times: {found}")
 
 
 async def test_a_save_and_an_opening_while_a_flask_is_open_are_seen(vm_image: Path, tmp_path: Path) -> None:

@@ -17,19 +17,13 @@ async def test_jobs_go_from_the_offer_to_the_receipt_one_after_the_other(vm_imag
         assert [item.state for item in report.items] == ["done"] * 3
         assert [item.duration_ms for item in report.items] == [open_ms for _flask, open_ms in openings(vm.lines)[:3]]
         assert site.differences() == []
-
-
-async def test_the_truth_and_the_ledger_are_compared(vm_image: Path, tmp_path: Path) -> None:
-    async with running_site(tmp_path, vm_image) as site, site.dispenser(site.mosquitto.port) as vm:
-        job = site.order((1, 100))
-        await site.until(lambda: site.is_over(job))
         vm.lines.append("closed 1 7 0")
-        assert len(site.differences()) == 1
+        assert len(site.differences()) == 1, "an opening that the ledger does not know is seen"
 
 
 async def test_every_job_ends_through_outages_and_the_ledger_equals_what_left_the_flasks(
     vm_image: Path, tmp_path: Path
 ) -> None:
-    found = await run(tmp_path, vm_image, pulls=3, kills=1, seed=5)
+    found = await run(tmp_path, vm_image, pulls=2, kills=1, seed=5)
     assert found.problems == ()
-    assert found.jobs_done == found.jobs == 4
+    assert found.jobs_done == found.jobs == 3

@@ -1,6 +1,7 @@
 """Garbage poured over a dispenser in the VM, with the live heap told on the way."""
 
 import asyncio
+import gc
 import sys
 
 from tests.micropython.inside import runner
@@ -8,7 +9,7 @@ from tests.micropython.inside.memory import live_bytes
 from tests.micropython.inside.stand_ins.random import Random
 
 # Packets of one turn, after which memory can be cleared up.
-TURN = 10
+TURN = 100
 
 
 async def pour(seed: int, portions: int, count: int) -> None:
@@ -19,5 +20,6 @@ async def pour(seed: int, portions: int, count: int) -> None:
     for portion in range(1, portions + 1):
         for _ in range(count // TURN):
             downpour.pour(TURN)
-            await asyncio.sleep(0)
+            gc.collect()
+            await asyncio.sleep_ms(1)  # type: ignore[attr-defined]  # MicroPython's; see memory.py
         print("poured", portion * count, downpour.opened, await live_bytes(), downpour.connects)
