@@ -1,1 +1,1 @@
-"""What joins the core to a board: the loop, the stream, flash, and the drivers that need the chip."""
+"""The dispenser's hardware and network: the only part of the firmware that does I/O."""

@@ -52,7 +52,7 @@ class FakeBroker:
 
     def message(self, topic: str, payload: bytes, retained: bool = False) -> bytes:
         """A PUBLISH at QoS 1 to the dispenser."""
-        self._next_id += 1
+        self._next_id = self._next_id % 0xFFFF + 1
         head = len(topic).to_bytes(2, "big") + topic.encode() + self._next_id.to_bytes(2, "big")
         return _frame(0x33 if retained else 0x32, head + payload)
 
