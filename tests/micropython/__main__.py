@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from pitada.cli.output import configure_logs
-from tests.micropython import garbage, heap, image, latency, outages
+from tests.micropython import cuts, garbage, heap, image, latency, outages
 
-RUNS = ("outages", "heap", "latency", "garbage")
+RUNS = ("outages", "heap", "latency", "cuts", "garbage")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--kills", type=int, default=5, help="times the broker is killed in outages")
     parser.add_argument("--jobs", type=int, default=200, help="jobs of heap")
     parser.add_argument("--tries", type=int, default=20, help="openings of latency under each trouble")
+    parser.add_argument("--every", type=int, default=1, help="cuts at every n-th flash operation only")
     parser.add_argument("--packets", type=int, default=1_000_000, help="packets of garbage")
     asked = parser.parse_args(arguments)
     if unknown := set(asked.runs) - set(RUNS):
@@ -65,6 +66,9 @@ async def _run(name: str, asked: argparse.Namespace, directory: Path, built: Pat
         latest_ms = {trouble: max(all_ms) for trouble, all_ms in late.late_ms.items()}
         good = not late.problems and max(latest_ms.values()) <= latency.LATE_MS
         return {"latest_ms": latest_ms, **asdict(late)}, good
+    if name == "cuts":
+        cut = await cuts.run(place, built, list(range(1, 17)), asked.seed, asked.every)
+        return asdict(cut), cut.held
     poured = await garbage.run(place, asked.packets, asked.seed)
     good = not (poured.problems or poured.openings) and poured.growth_bytes < garbage.NOISE_BYTES
     return {"growth_bytes": poured.growth_bytes, **asdict(poured)}, good

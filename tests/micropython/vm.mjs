@@ -119,6 +119,7 @@ machine.registerJsModule("_bridge", {
     wake(stream);
   },
   say: (line) => say(line),
+  operations: () => operations,
   // What Python gave to JavaScript lives in Python's heap until JavaScript has cleared up. The chip has no such second
   // heap, so that is done before the first one is measured; resolves when it is done.
   settle: async () => {
@@ -152,6 +153,18 @@ const ROOT = "/flash";
 let operations = 0;
 const onHost = (name) => path.join(options.flash, path.basename(name));
 const isFlash = (name) => typeof name === "string" && name.startsWith(ROOT + "/");
+
+const copyIn = (from, to) => {
+  FS.mkdirTree(to);
+  for (const entry of fs.readdirSync(from, { withFileTypes: true })) {
+    const inside = `${to}/${entry.name}`;
+    if (entry.isDirectory()) copyIn(path.join(from, entry.name), inside);
+    else FS.writeFile(inside, fs.readFileSync(path.join(from, entry.name)));
+  }
+};
+copyIn(options.lib, "/lib");
+fs.mkdirSync(options.flash, { recursive: true });
+copyIn(options.flash, ROOT);
 
 const cut = (what, torn) => {
   operations += 1;
@@ -187,18 +200,6 @@ FS.unlink = (name) => {
   }
   return original.unlink.call(FS, name);
 };
-
-const copyIn = (from, to) => {
-  FS.mkdirTree(to);
-  for (const entry of fs.readdirSync(from, { withFileTypes: true })) {
-    const inside = `${to}/${entry.name}`;
-    if (entry.isDirectory()) copyIn(path.join(from, entry.name), inside);
-    else FS.writeFile(inside, fs.readFileSync(path.join(from, entry.name)));
-  }
-};
-copyIn(options.lib, "/lib");
-fs.mkdirSync(options.flash, { recursive: true });
-copyIn(options.flash, ROOT);
 
 machine.runPython("import tests.micropython.inside.boot as _boot");
 if (options.is_capped) {

@@ -1,6 +1,7 @@
 """A dispenser in the VM: the product's core, loop, stream and flash, with the hardware of this directory.
 
-The host may write lines to it: `stop` presses the button, `heap` asks for `heap LIVE_BYTES`.
+The host may write lines to it: `stop` presses the button, `heap` asks for `heap LIVE_BYTES`, `operations`
+for `operations COUNT` of the flash.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ from tests.micropython.inside.memory import live_bytes
 
 
 class WatchedFlash(flash.Flash):
-    """Says so when it is written while a gate is open."""
+    """Says what is written, and when that is while a gate is open."""
 
     def __init__(self, directory: str, hardware: Hardware) -> None:
         super().__init__(directory)
@@ -28,7 +29,9 @@ class WatchedFlash(flash.Flash):
         """As the flash does."""
         if self._hardware.is_open:
             _bridge.say("violation: %s is saved while a flask is open" % slot)
-        return super().save(slot, data)
+        is_saved = super().save(slot, data)
+        _bridge.say("saved %s %s" % (slot, is_saved))
+        return is_saved
 
 
 async def main(device: str, password: str, host: str, port: int, certificates: str, cause: str = "power_on") -> None:
@@ -81,5 +84,7 @@ async def _hear(hardware: Hardware) -> None:
         line = await _bridge.hear()
         if line == "stop":
             hardware.press()
+        elif line == "operations":
+            _bridge.say("operations %d" % _bridge.operations())
         elif line == "heap":
             _bridge.say("heap %d" % await live_bytes())
