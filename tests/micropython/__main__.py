@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from pitada.cli.output import configure_logs
-from tests.micropython import cuts, garbage, heap, image, latency, outages
+from tests.micropython import boots, cuts, garbage, heap, image, latency, outages
 
-RUNS = ("outages", "heap", "latency", "cuts", "garbage")
+RUNS = ("outages", "boots", "heap", "latency", "cuts", "garbage")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--pulls", type=int, default=20, help="times Wi-Fi goes away in outages")
     parser.add_argument("--kills", type=int, default=5, help="times the broker is killed in outages")
     parser.add_argument("--jobs", type=int, default=200, help="jobs of heap")
-    parser.add_argument("--tries", type=int, default=20, help="openings of latency under each trouble")
+    parser.add_argument("--tries", type=int, default=20, help="boots, and openings of latency under each trouble")
     parser.add_argument("--every", type=int, default=1, help="cuts at every n-th flash operation only")
     parser.add_argument("--packets", type=int, default=1_000_000, help="packets of garbage")
     asked = parser.parse_args(arguments)
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 # What only the whole figures show.
-_LONG = ("problems", "late_ms", "live_bytes")
+_LONG = ("problems", "late_ms", "stop_ms", "live_bytes")
 
 
 async def _run(name: str, asked: argparse.Namespace, directory: Path, built: Path) -> tuple[dict[str, Any], bool]:
@@ -56,6 +56,9 @@ async def _run(name: str, asked: argparse.Namespace, directory: Path, built: Pat
     if name == "outages":
         ran = await outages.run(place, built, asked.pulls, asked.kills, asked.seed)
         return asdict(ran), not ran.problems and ran.jobs_done == ran.jobs
+    if name == "boots":
+        booted = await boots.run(place, built, asked.tries)
+        return asdict(booted), not booted.problems and max(booted.resumed_s) < boots.WITHIN_S
     if name == "heap":
         used = await heap.run(place, asked.jobs, max(1, asked.jobs // 4))
         live = list(used.live_bytes.values())
@@ -65,7 +68,8 @@ async def _run(name: str, asked: argparse.Namespace, directory: Path, built: Pat
         late = await latency.run(place, built, asked.tries)
         latest_ms = {trouble: max(all_ms) for trouble, all_ms in late.late_ms.items()}
         good = not late.problems and max(latest_ms.values()) <= latency.LATE_MS
-        return {"latest_ms": latest_ms, **asdict(late)}, good
+        good = good and max(late.stop_ms) <= latency.STOP_MS
+        return {"latest_ms": latest_ms, "slowest_stop_ms": max(late.stop_ms), **asdict(late)}, good
     if name == "cuts":
         cut = await cuts.run(place, built, list(range(1, 17)), asked.seed, asked.every)
         return asdict(cut), cut.held

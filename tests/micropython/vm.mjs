@@ -120,6 +120,8 @@ machine.registerJsModule("_bridge", {
   },
   say: (line) => say(line),
   operations: () => operations,
+  // Microseconds of processor time so far: how long a turn took, whatever else the host does meanwhile.
+  worked_us: () => { const { user, system } = process.cpuUsage(); return user + system; },
   // What Python gave to JavaScript lives in Python's heap until JavaScript has cleared up. The chip has no such second
   // heap, so that is done before the first one is measured; resolves when it is done.
   settle: async () => {

@@ -29,7 +29,8 @@ class Hardware:
         self._over = None  # type: FlaskClosed | None
         self._is_pressed = False
         self._shown = ""
-        self._steps = 0
+        self._worked_us = 0
+        self._longest_us = 0
 
     @property
     def is_open(self) -> bool:
@@ -42,6 +43,8 @@ class Hardware:
             _bridge.say("violation: flask %d opens while flask %d is open" % (flask, self._flask))
         asyncio.create_task(self._timer(min(open_ms, limit_ms)))  # noqa: RUF006  # the VM's loop holds its tasks
         self._flask = flask
+        self._worked_us = _bridge.worked_us()
+        self._longest_us = 0
         self._opened_at_ms = self.now_ms()
         self._due_at_ms = self._opened_at_ms + min(open_ms, limit_ms)
         _bridge.say("opened %d %d" % (flask, self._opened_at_ms))
@@ -75,7 +78,9 @@ class Hardware:
 
     def step(self) -> None:
         """Tell what happened."""
-        self._steps += 1
+        worked_us = _bridge.worked_us()
+        self._longest_us = max(self._longest_us, worked_us - self._worked_us)
+        self._worked_us = worked_us
         if self._over is not None:
             over, self._over = self._over, None
             self._tell(over)
@@ -85,6 +90,7 @@ class Hardware:
 
     def press(self) -> None:
         """Someone presses stop."""
+        _bridge.say("pressed %d" % self.now_ms())
         self._is_pressed = True
 
     async def _timer(self, for_ms: int) -> None:
@@ -98,7 +104,7 @@ class Hardware:
         now_ms = self.now_ms()
         flask, self._flask = self._flask, 0
         open_ms = now_ms - self._opened_at_ms
-        _bridge.say("closed %d %d %d" % (flask, open_ms, now_ms - self._due_at_ms))
+        _bridge.say("closed %d %d %d %d" % (flask, open_ms, now_ms - self._due_at_ms, self._longest_us))
         self._over = FlaskClosed(flask, open_ms)
 
 
