@@ -88,8 +88,8 @@ async def _stop(one: Peer, vm: Vm, seq: int) -> int:
     await one.until(lambda: one.statuses()[-1].job is None and one.broker.listening)
     one.offer(seq, (1, _STOPPED_MS))
     opened = await vm.said("opened ", seq)
-    await _strike(one, "flood")
-    await _strike(one, "stall")
+    _flood(one, FLOOD // 5)
+    one.pause()
     pressed = len([line for line in vm.lines if line.startswith("pressed ")]) + 1
     vm.tell("stop")
     pressed_ms = int((await vm.said("pressed ", pressed)).split()[1])
@@ -102,10 +102,15 @@ async def _stop(one: Peer, vm: Vm, seq: int) -> int:
 async def _strike(one: Peer, trouble: str) -> None:
     assert one.writer is not None
     if trouble == "flood":
-        topic = topics.OFFER.topic(DEVICE)
-        one.writer.write(b"".join([one.broker.message(topic, b'{"job":"none","seq":%d}' % n) for n in range(FLOOD)]))
+        _flood(one, FLOOD)
     elif trouble == "stall":
         one.pause()
     elif trouble == "reconnect":
         one.writer.transport.abort()
         await asyncio.sleep(0)
+
+
+def _flood(one: Peer, count: int) -> None:
+    assert one.writer is not None
+    topic = topics.OFFER.topic(DEVICE)
+    one.writer.write(b"".join([one.broker.message(topic, b'{"job":"none","seq":%d}' % n) for n in range(count)]))
