@@ -16,10 +16,7 @@ from protocol.messages import ConfigureDispenser, JobCompleted
 from tests.firmware.bench import flask
 from tests.firmware.broker import DEVICE
 from tests.micropython.site import DEVICE_MAIN
-from tests.micropython.vm import Vm
-
-# Nobody listens there: the dispenser does its job all the same.
-_NOWHERE = 9
+from tests.micropython.vm import NOWHERE, Vm
 
 _OPEN_MS = 4
 _EPOCH = "0123456789abcdef"
@@ -108,7 +105,7 @@ async def _count(flash: Path, image: Path, items: int) -> int:
 
 
 def _boot(image: Path, flash: Path, cut_at: int = 0, torn_bytes: int = -1) -> Vm:
-    account = (DEVICE, "secret", "127.0.0.1", _NOWHERE, "")
+    account = (DEVICE, "secret", "127.0.0.1", NOWHERE, "")
     return Vm(image, flash, DEVICE_MAIN, *account, cut_at=cut_at, torn_bytes=torn_bytes)
 
 

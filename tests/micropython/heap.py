@@ -13,7 +13,7 @@ from tests.firmware.broker import DEVICE
 from tests.firmware.peer import Peer, peer
 from tests.micropython import image
 from tests.micropython.site import DEVICE_MAIN
-from tests.micropython.vm import Vm, boot
+from tests.micropython.vm import NOWHERE, Vm, boot
 
 # What an ESP32 has left with Wi-Fi and TLS, at the least.
 CAP_BYTES = 96 << 10
@@ -41,7 +41,7 @@ class Heap:
 async def run(directory: Path, jobs: int, every: int) -> Heap:
     """Run the jobs and look at the heap after every `every` of them; then one of 16 items."""
     built = image.build(directory / "image", image.INSIDE, *image.FIRMWARE)
-    code_bytes = await weigh(directory)
+    code_bytes = await weigh(directory, built)
     live: dict[int, int] = {}
     async with peer(*[flask(number, settle_ms=0) for number in range(1, MAX_FLASKS + 1)]) as one:
         arguments = (DEVICE, "secret", "127.0.0.1", one.port, "")
@@ -64,11 +64,15 @@ async def run(directory: Path, jobs: int, every: int) -> Heap:
     return Heap(CAP_BYTES, code_bytes, live, largest, tuple(problems))
 
 
-async def weigh(directory: Path) -> int:
-    """What the code of the firmware, and of what stands around it here, takes of the heap."""
-    built = image.build(directory / "weigh", image.INSIDE)
-    image.build_unrun(built, image.INSIDE, *image.FIRMWARE)
-    lines = await boot(built, directory / "nothing", "tests.micropython.inside.weigh:code")
+async def weigh(directory: Path, built: Path) -> int:
+    """What the code of every module that a dispenser loads here takes of the heap."""
+    async with Vm(built, directory / "none", DEVICE_MAIN, DEVICE, "secret", "127.0.0.1", NOWHERE, "") as vm:
+        vm.tell("modules")
+        loaded = (await vm.said("modules ")).split()[1:]
+    files = [f"{name.replace('.', '/')}{end}" for name in loaded for end in (".py", "/__init__.py")]
+    scales = image.build(directory / "weigh", image.INSIDE)
+    image.build_unrun(scales, *files)
+    lines = await boot(scales, directory / "nothing", "tests.micropython.inside.weigh:code")
     return int(next(line for line in lines if line.startswith("out code ")).split()[-1])
 
 

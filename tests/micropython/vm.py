@@ -14,6 +14,9 @@ from tests.programs import absent, need
 PLACE = Path(__file__).parent
 PACKAGE = PLACE / "node_modules/@micropython/micropython-webassembly-pyscript/micropython.mjs"
 
+# A port where nobody listens: a dispenser does its work all the same.
+NOWHERE = 9
+
 # Room for anything but a leak without end: only a capped heap says something about the chip.
 ROOMY_BYTES = 16 << 20
 # A boot takes a fraction of a second; a machine with much else to do takes longer.

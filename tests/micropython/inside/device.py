@@ -1,12 +1,13 @@
 """A dispenser in the VM: the product's core, loop, stream and flash, with the hardware of this directory.
 
 The host may write lines to it: `stop` presses the button, `heap` asks for `heap LIVE_BYTES`, `operations`
-for `operations COUNT` of the flash.
+for `operations COUNT` of the flash, `modules` for the names of ours that are loaded.
 """
 
 import asyncio
 import random
 import ssl
+import sys
 
 import _bridge  # type: ignore[import-not-found]  # made in vm.mjs
 
@@ -16,6 +17,8 @@ from firmware.core.dispenser import Dispenser
 from tests.micropython.inside import streams
 from tests.micropython.inside.hardware import Hardware, clock
 from tests.micropython.inside.memory import live_bytes
+
+OURS = ("firmware", "protocol", "tests")
 
 
 class WatchedFlash(flash.Flash):
@@ -84,6 +87,8 @@ async def _hear(hardware: Hardware) -> None:
         line = await _bridge.hear()
         if line == "stop":
             hardware.press()
+        elif line == "modules":
+            _bridge.say("modules " + " ".join([name for name in sys.modules if name.startswith(OURS)]))
         elif line == "operations":
             _bridge.say("operations %d" % _bridge.operations())
         elif line == "heap":
