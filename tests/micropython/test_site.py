@@ -24,6 +24,6 @@ async def test_jobs_go_from_the_offer_to_the_receipt_one_after_the_other(vm_imag
 async def test_every_job_ends_through_outages_and_the_ledger_equals_what_left_the_flasks(
     vm_image: Path, tmp_path: Path
 ) -> None:
-    found = await run(tmp_path, vm_image, pulls=2, kills=1, seed=5)
+    found = await run(tmp_path, vm_image, pulls=1, kills=1, seed=5)
     assert found.problems == ()
-    assert found.jobs_done == found.jobs == 3
+    assert found.jobs_done == found.jobs == 2
