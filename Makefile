@@ -1,6 +1,6 @@
 # Every target sets itself up. ARGS passes options on: make demo ARGS="--jobs 30 --exit --json"
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up-local test check bench soak power-cuts firmware docs format clean
+.PHONY: help setup demo up-local test check bench soak power-cuts vm firmware docs format clean
 RUN := .venv/bin
 ARGS ?=
 
@@ -42,6 +42,10 @@ soak: setup  ## Kills and outages for minutes: make soak ARGS="ingest-kills --js
 power-cuts: setup  ## Cuts power at every flash write of every job, byte by byte: make power-cuts ARGS="--json"
 	@$(RUN)/python -m tests.power_cuts $(ARGS)
 
+vm: setup  ## The firmware in the MicroPython VM for minutes: make vm ARGS="outages --json"
+	@bash scripts/servers.sh
+	@$(RUN)/python -m tests.micropython $(ARGS)
+
 firmware: setup  ## The dispenser's firmware, compiled for the ESP32, into build/firmware/
 	@$(RUN)/python -m scripts.build_firmware $(ARGS)
 
@@ -52,4 +56,4 @@ format: setup  ## Formats the code
 	@$(RUN)/ruff format --quiet . && $(RUN)/ruff check --fix --quiet .
 
 clean:  ## Removes what the targets made
-	rm -rf .venv .tools build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .tools build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/micropython/node_modules

@@ -9,14 +9,30 @@ have() {
     mosquitto) command -v mosquitto >/dev/null 2>&1 || [ -x /usr/sbin/mosquitto ] ;;
     mosquitto-clients) command -v mosquitto_sub >/dev/null 2>&1 ;;
     chromium) command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 ;;
+    nodejs) command -v node >/dev/null 2>&1 ;;
+    npm) command -v npm >/dev/null 2>&1 ;;
   esac
 }
 
+# The MicroPython VM that the firmware's tests run in: an npm package, pinned by its lock file.
+micropython() {
+  local place=tests/micropython
+  # npm writes this file last; older than the lock, another version is wanted.
+  [ ! "$place/package-lock.json" -nt "$place/node_modules/.package-lock.json" ] && return 0
+  have npm && npm ci --silent --no-audit --no-fund --prefix "$place" >&2 && touch "$place/node_modules/.package-lock.json" && return 0
+  echo "MISSING: the MicroPython VM (npm ci in $place failed). The tests in it are skipped." >&2
+  [ "${CI:-}" != true ]
+}
+
+cd "$(dirname "$0")/.."
 missing=()
-for name in mosquitto mosquitto-clients postgresql chromium; do
+for name in mosquitto mosquitto-clients postgresql chromium nodejs npm; do
   have "$name" || missing+=("$name")
 done
-[ ${#missing[@]} -eq 0 ] && exit 0
+if [ ${#missing[@]} -eq 0 ]; then
+  micropython
+  exit
+fi
 
 apt=
 if command -v apt-get >/dev/null 2>&1; then
@@ -35,6 +51,7 @@ still=()
 for name in "${missing[@]}"; do
   have "$name" || still+=("$name")
 done
+micropython
 [ ${#still[@]} -eq 0 ] && exit 0
 echo "MISSING: ${still[*]}. Tests against them use a container where Docker answers, else they are skipped." >&2
 [ "${CI:-}" != true ]

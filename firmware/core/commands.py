@@ -30,7 +30,17 @@ from protocol.messages import (
 class Commands:
     """Applies inbound messages to the journal and the job in hand."""
 
-    __slots__ = ("_accepting", "_device", "_journal", "_outbox", "_reports", "_runner", "_session", "presence_due")
+    __slots__ = (
+        "_accepting",
+        "_device",
+        "_journal",
+        "_outbox",
+        "_reports",
+        "_runner",
+        "_session",
+        "presence_due",
+        "rivals",
+    )
 
     def __init__(
         self, device: str, journal: Journal, runner: Runner, session: Session, outbox: Outbox, reports: Reports
@@ -44,6 +54,8 @@ class Commands:
         self._accepting = 0  # version of the journal that holds a job not yet accepted; 0: none
         self.presence_due = False
         """The dispenser saw itself offline: its status has to be published under the new connection number."""
+        self.rivals = 0
+        """How often another dispenser had signed in under this name since this one was last online."""
 
     def handle(self, now_ms: int, message: Publish, out: "list[Port]") -> None:
         """Apply one message and acknowledge it: at once, or when what it changed is in flash."""
@@ -160,6 +172,9 @@ class Commands:
     def _own_status(self, status: StatusReported) -> None:
         """Our own status comes back. A last will that is not older than we are would leave us offline for ever."""
         session = self._session
+        if status.epoch != self._journal.epoch and session.connects > 1:
+            # Before the first time online it is the last word of a board that this one replaces.
+            self.rivals += 1
         newer = status.connection > session.connection or (
             not status.online and status.connection == session.connection
         )

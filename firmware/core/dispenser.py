@@ -40,6 +40,9 @@ except ImportError:  # MicroPython has no typing; only type checkers look at thi
 # Telemetry is for trends; a minute is often enough for those and costs a fleet of 10,000 but 170 messages a second.
 SAMPLE_EVERY_MS = 60_000
 
+# Once could be what a broker that was killed had not yet forgotten. Two dispensers of one name meet again in seconds.
+RIVALS = 2
+
 
 class Dispenser:
     """One dispenser. No clock, no I/O: the caller carries out the orders and comes back with what happened.
@@ -96,6 +99,12 @@ class Dispenser:
         self._take(now_ms, fact, out)
         self._carry_on(now_ms, out)
         return out, self._wake_at_ms(now_ms)
+
+    def shows(self) -> str:
+        """For a light on the board: `fault`, `online` or `offline`."""
+        if self._fault() is not None:
+            return "fault"
+        return "online" if self._session.is_online() else "offline"
 
     def _boot(self, now_ms: int, fact: Booted, out: "list[Port]") -> None:
         self._is_booted = True
@@ -177,7 +186,8 @@ class Dispenser:
         if not session.is_online():
             self._outbox.lost()
         self._tell(now_ms)
-        self._runner.advance(now_ms, session.state != sessions.CONNECTING, out)
+        # With the first bytes comes the TLS handshake, which takes a second or two of the chip's only core.
+        self._runner.advance(now_ms, session.state not in (sessions.CONNECTING, sessions.GREETING), out)
         self._end_job(now_ms)
         if not self._runner.is_open:
             journal.pump(now_ms, out)
@@ -261,6 +271,8 @@ class Dispenser:
     def _fault(self) -> "str | None":
         if self._journal.is_failing():
             return "flash_full"
+        if self._commands.rivals >= RIVALS:
+            return "name_taken"
         return "servo_fault" if self._runner.servo_fault else None
 
     def _may_connect(self) -> bool:

@@ -3,7 +3,6 @@
 import heapq
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from firmware.core.dispenser import Dispenser
 from firmware.core.ports import (
@@ -58,13 +57,13 @@ class PowerCut(Exception):  # named for what happened
     """The board has no power from here on."""
 
 
-@dataclass
 class Opening:
     """A flask that was physically open."""
 
-    flask: int
-    open_ms: int
-    at_ms: int
+    def __init__(self, flask: int, open_ms: int, at_ms: int) -> None:
+        self.flask = flask
+        self.open_ms = open_ms
+        self.at_ms = at_ms
 
 
 class Bench:

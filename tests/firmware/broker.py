@@ -1,7 +1,6 @@
 """The broker's side of one connection: real bytes, retained messages and last wills."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from protocol import codec, topics
 from protocol.fields import Record
@@ -9,34 +8,34 @@ from protocol.fields import Record
 DEVICE = "bench-1"
 
 
-@dataclass
 class Sent:
     """A message that the broker took from the dispenser."""
 
-    topic: str
-    channel: str
-    record: Record
-    qos: int
-    retained: bool
+    def __init__(self, topic: str, channel: str, record: Record, qos: int, retained: bool) -> None:
+        self.topic = topic
+        self.channel = channel
+        self.record = record
+        self.qos = qos
+        self.retained = retained
 
 
-@dataclass
 class FakeBroker:
     """The broker's side of one connection at a time: real bytes, retained messages and last wills, no access rules."""
 
-    code: int = 0
-    acknowledges: bool = True
-    is_deaf: bool = False
-    sent: list[Sent] = field(default_factory=list)
-    retained: dict[str, bytes] = field(default_factory=dict)
-    acknowledged: list[int] = field(default_factory=list)
-    will: tuple[str, bytes] | None = None
-    listening: bool = False
-    on_message: Callable[[Sent], None] | None = None
-    pings: int = 0
-    connects: int = 0
-    _buffer: bytes = b""
-    _next_id: int = 0
+    def __init__(self, on_message: "Callable[[Sent], None] | None" = None) -> None:
+        self.code = 0
+        self.acknowledges = True
+        self.is_deaf = False
+        self.sent: list[Sent] = []
+        self.retained: dict[str, bytes] = {}
+        self.acknowledged: list[int] = []
+        self.will: tuple[str, bytes] | None = None
+        self.listening = False
+        self.on_message = on_message
+        self.pings = 0
+        self.connects = 0
+        self._buffer = b""
+        self._next_id = 0
 
     def opened(self) -> None:
         self._buffer = b""
@@ -53,7 +52,7 @@ class FakeBroker:
 
     def message(self, topic: str, payload: bytes, retained: bool = False) -> bytes:
         """A PUBLISH at QoS 1 to the dispenser."""
-        self._next_id += 1
+        self._next_id = self._next_id % 0xFFFF + 1
         head = len(topic).to_bytes(2, "big") + topic.encode() + self._next_id.to_bytes(2, "big")
         return _frame(0x33 if retained else 0x32, head + payload)
 
@@ -133,7 +132,8 @@ def _frame(first: int, body: bytes) -> bytes:
     while size >= 0x80:
         head.append(size & 0x7F | 0x80)
         size >>= 7
-    return bytes([*head, size]) + body
+    head.append(size)
+    return bytes(head) + body
 
 
 def _texts(body: bytes) -> list[bytes]:

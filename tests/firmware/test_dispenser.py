@@ -1,7 +1,5 @@
 """The whole dispenser: the order of things, and what never happens at the same time."""
 
-import sys
-
 import pytest
 
 from firmware.core.dispenser import Dispenser
@@ -15,6 +13,7 @@ from firmware.core.ports import (
     Saved,
     Woke,
 )
+from firmware.core.session import ANSWER_TIMEOUT_MS
 from protocol.fields import BadValue
 from tests.firmware.bench import Bench, flask, online_bench
 from tests.firmware.broker import DEVICE
@@ -129,32 +128,6 @@ def test_a_receipt_that_comes_while_a_flask_is_open_is_saved_after_it_closed(ben
     assert len(bench.broker.acknowledged) == acknowledged + 1
 
 
-def test_a_dispenser_takes_less_than_30_kilobytes() -> None:
-    bench = online_bench()
-    for seq in range(1, 10):
-        bench.offer(seq, (1, 10), (2, 10), (3, 10))
-        bench.run(lambda wanted=seq: bench.status().receipted_seq == wanted)  # type: ignore[misc]  # binds now
-    bench.offer(10, (1, 5000), (2, 10), (3, 10))
-    bench.run(lambda: len(bench.openings) == 28)
-    assert bench.dispenser is not None
-    assert deep_size(bench.dispenser, set()) < 30_000
-
-
-def deep_size(thing: object, seen: set[int]) -> int:
-    """Bytes of an object and all that only it reaches: not classes, functions or what the tests lent it."""
-    if id(thing) in seen or isinstance(thing, type) or callable(thing):
-        return 0
-    seen.add(id(thing))
-    size = sys.getsizeof(thing)
-    if isinstance(thing, dict):
-        return size + sum(deep_size(key, seen) + deep_size(value, seen) for key, value in thing.items())
-    if isinstance(thing, (list, tuple, set, frozenset)):
-        return size + sum(deep_size(one, seen) for one in thing)
-    slots = [name for kind in type(thing).__mro__ for name in getattr(kind, "__slots__", ())]
-    size += sum(deep_size(getattr(thing, name), seen) for name in slots if hasattr(thing, name))
-    return size + (deep_size(thing.__dict__, seen) if hasattr(thing, "__dict__") else 0)
-
-
 def test_a_write_that_is_to_be_tried_again_waits_for_the_open_flask_without_waking_for_nothing(bench: Bench) -> None:
     bench.offer(1, (1, 500), (2, 20_000))
     bench.run(lambda: len(bench.openings) == 1)
@@ -168,3 +141,14 @@ def test_a_write_that_is_to_be_tried_again_waits_for_the_open_flask_without_waki
     bench.save_ok = lambda _slot: True
     bench.run(lambda: bench.status().receipted_seq == 7)
     assert bench.completion(1) is not None
+
+
+def test_no_flask_opens_before_the_broker_greets_us_for_that_is_when_tls_takes_its_time(bench: Bench) -> None:
+    bench.offer(1, (1, 5000), (2, 300))
+    bench.run(lambda: len(bench.openings) == 1)
+    bench.drop_link()
+    bench.broker.is_deaf = True
+    bench.run(lambda: len(bench.ordered(Connect)) == 2)
+    linked_at_ms = bench.now_ms
+    bench.run(lambda: len(bench.openings) == 2)
+    assert bench.openings[1].at_ms - linked_at_ms >= ANSWER_TIMEOUT_MS

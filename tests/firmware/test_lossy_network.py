@@ -88,10 +88,11 @@ def test_a_job_ends_and_its_report_fits_what_left_the_flasks(troubles: list[tupl
     bench.run(lambda: bench.completion(1) is not None and bench.status().receipted_seq == 1)
     done = bench.completion(1)
     assert done is not None
-    flowed = Counter[int]()
+    flowed: Counter[int] = Counter()
     for opening in bench.openings:
         flowed[opening.flask] += opening.open_ms
-    low, high = Counter[int](), Counter[int]()
+    low: Counter[int] = Counter()
+    high: Counter[int] = Counter()
     for report in done.items:
         low[report.flask] += report.dispensed_mg or 0
         high[report.flask] += report.target_mg if report.state == "in_doubt" else report.dispensed_mg or 0

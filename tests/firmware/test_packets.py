@@ -25,14 +25,14 @@ def take_all(decoder: Decoder) -> list[object]:
 
 
 def shown(packet: object) -> tuple[object, ...]:
-    return (type(packet), *[getattr(packet, name) for name in getattr(type(packet), "__slots__", ())])
+    return (type(packet),) + tuple([getattr(packet, name) for name in getattr(type(packet), "__slots__", ())])
 
 
 @given(st.lists(st.integers(0, len(STREAM)), max_size=12))
 def test_a_stream_reads_the_same_in_any_portions(cuts: list[int]) -> None:
     decoder = Decoder()
     found: list[object] = []
-    ends = [*sorted(cuts), len(STREAM)]
+    ends = sorted(cuts) + [len(STREAM)]
     start = 0
     for end in ends:
         decoder.feed(STREAM[start:end])

@@ -147,7 +147,11 @@ def test_a_save_that_fails_before_opening_keeps_the_flask_closed(bench: Bench) -
     bench.save_ok = lambda _slot: not failing[0]
     bench.offer(1, (1, 300), (2, 500))
     bench.run(lambda: bench.status().fault == "flash_full")
-    bench.before_order = lambda _order: failing.__setitem__(0, False)
+
+    def mended(_order: object) -> None:
+        failing[0] = False
+
+    bench.before_order = mended
     done = ended(bench)
     assert [one.flask for one in bench.openings] == [2]
     assert results(done) == [("failed", 0, "flash_full"), ("done", 500, None)]

@@ -54,9 +54,8 @@ def test_a_dispenser_reaches_only_its_own_topics(channel: topics.Channel) -> Non
 @pytest.mark.parametrize("channel", topics.CHANNELS, ids=lambda channel: channel.name)
 def test_each_topic_has_one_kind_of_sender(channel: topics.Channel) -> None:
     flask = 1 if "{flask}" in channel.path else None
-    senders = [
-        user for user in ("one", *access.SERVICE_ACCOUNTS, "op_ana") if may_publish(user, channel.topic("one", flask))
-    ]
+    users = ("one",) + tuple(access.SERVICE_ACCOUNTS) + ("op_ana",)
+    senders = [user for user in users if may_publish(user, channel.topic("one", flask))]
     assert [role_of(user) for user in senders] == [channel.sender]
 
 

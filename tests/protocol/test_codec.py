@@ -61,13 +61,13 @@ def test_one_wrong_field_is_named(record: type[Record], data: st.DataObject) -> 
         (b'"from_seq"', "expected an object"),
         (b'{"from_seq":true}', "expected integer"),
         (b'{"from_seq":1.0}', "expected integer"),
-        (b'{"from_seq":NaN}', "expected integer"),
+        (b'{"from_seq":NaN}', "(expected integer|not JSON)"),  # MicroPython knows no NaN
         (b'{"from_seq":"1"}', "expected integer"),
         (b'{"from_seq":0}', "1 to 1000000000"),
         (b'{"from_seq":1000000001}', "1 to 1000000000"),
         (b"{}", "from_seq is missing"),
         (b'\xff\xfe{"from_seq":1}', "not JSON in UTF-8"),
-        ('{"from_seq":1}'.encode("utf-16"), "not JSON in UTF-8"),
+        (b"\xff\xfe{\x00}\x00", "not JSON in UTF-8"),
         (b"[" * MAX_PAYLOAD_BYTES, "not JSON"),
         (b" " * (MAX_PAYLOAD_BYTES + 1), "the limit is 4096"),
     ],
@@ -86,7 +86,7 @@ def test_the_largest_messages_fit() -> None:
         item=0, flask=16, state="failed", target_mg=10_000_000, dispensed_mg=20_000_000, duration_ms=1_200_000,
         error="not_calibrated",
     )  # fmt: skip
-    items = tuple(messages.ItemReport(**{**report.values(), "item": item}) for item in range(16))  # type: ignore[arg-type]  # plain values
+    items = tuple(messages.ItemReport(**dict(report.values(), item=item)) for item in range(16))  # type: ignore[arg-type]  # plain values
     completion = messages.JobCompleted(
         job="j" * 32, seq=10**9, state="failed", items=items, epoch="e" * 16, boot=10**9, ms=10**13
     )

@@ -15,19 +15,18 @@ PRINTABLE = st.characters(min_codepoint=0x20, exclude_characters="\x7f", exclude
 def values_of(field: Field) -> st.SearchStrategy[Any]:
     """Every value that the field allows."""
     strategy: st.SearchStrategy[Any]
-    match field:
-        case Int():
-            strategy = st.integers(field.low, field.high)
-        case Text():
-            strategy = st.text(field.chars or PRINTABLE, min_size=field.low, max_size=field.high)
-        case Flag():
-            strategy = st.booleans()
-        case Choice():
-            strategy = st.sampled_from(field.choices)
-        case Records():
-            strategy = st.lists(json_of(field.record), min_size=field.low, max_size=min(field.high, 3))
-        case _:
-            raise AssertionError(field)
+    if isinstance(field, Int):
+        strategy = st.integers(field.low, field.high)
+    elif isinstance(field, Text):
+        strategy = st.text(field.chars or PRINTABLE, min_size=field.low, max_size=field.high)
+    elif isinstance(field, Flag):
+        strategy = st.booleans()
+    elif isinstance(field, Choice):
+        strategy = st.sampled_from(field.choices)
+    elif isinstance(field, Records):
+        strategy = st.lists(json_of(field.record), min_size=field.low, max_size=min(field.high, 3))
+    else:
+        raise AssertionError(field)
     return st.none() | strategy if field.null else strategy
 
 

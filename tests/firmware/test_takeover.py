@@ -1,0 +1,51 @@
+"""Two dispensers with one name, and a board that replaces another: commands.py tells them apart by their epochs."""
+
+from protocol import codec, topics
+from protocol.messages import StatusReported
+from tests.firmware.bench import Bench, flask, online_bench
+from tests.firmware.broker import DEVICE
+
+STATUS = topics.STATUS.topic(DEVICE)
+OTHER = StatusReported(
+    online=True, epoch="feedc0de", boot=9, connection=1, ms=0, firmware="1", reset_cause="power_on",
+    config_version=1, job=None, last_seq=0, receipted_seq=0, fault=None,
+)  # fmt: skip
+
+
+def back_online(bench: Bench) -> None:
+    bench.online()
+    bench.run(limit_ms=1000)
+
+
+def test_another_dispenser_under_its_name_is_reported_when_it_is_met_twice(bench: Bench) -> None:
+    faults = []
+    for _ in range(3):
+        bench.drop_link()
+        bench.broker.retained[STATUS] = codec.encode(OTHER)
+        back_online(bench)
+        faults.append(bench.status().fault)
+    assert faults == [None, "name_taken", "name_taken"]
+
+
+def test_a_restart_forgets_the_other_one() -> None:
+    bench = online_bench()
+    for _ in range(2):
+        bench.drop_link()
+        bench.broker.retained[STATUS] = codec.encode(OTHER)
+        back_online(bench)
+    bench.cut_power()
+    bench.boot()
+    back_online(bench)
+    assert bench.status().fault is None
+
+
+def test_the_last_word_of_a_replaced_board_is_no_other_dispenser() -> None:
+    bench = Bench()
+    bench.configure(flask(1))
+    bench.broker.retained[STATUS] = codec.encode(OTHER)
+    bench.boot()
+    back_online(bench)
+    for _ in range(3):
+        bench.drop_link()
+        back_online(bench)
+    assert bench.status().fault is None

@@ -1,0 +1,1 @@
+"""The part of pytest, hypothesis and CPython's library that the tests for both Pythons use, for MicroPython."""
