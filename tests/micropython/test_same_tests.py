@@ -22,6 +22,7 @@ SHARED = (
     "tests/firmware/broker.py",
     "tests/firmware/conftest.py",
     "tests/protocol/wire_values.py",
+    "tests/power_cuts/shapes.py",
 )
 
 
