@@ -8,7 +8,7 @@ ITEM_ERRORS = {
     "unknown_flask": "This dispenser has no such flask. Check the order or the dispenser's configuration.",
     "not_calibrated": "The flask has no flow set. Calibrate it, then retry.",
     "over_limit": "The amount needs the flask open longer than its limit. Split the order or raise the limit.",
-    "jammed": "The flask did not open. Free the gate, then retry.",
+    "jammed": "Too little came out: the gate is stuck, or the flask is empty. Free or fill it, then retry.",
     "servo_fault": "The servo driver did not answer. Check its cable and power, then retry.",
     "flash_full": "The dispenser could not save to its flash, so it did not open the flask. Restart it; if this "
     "repeats, replace the board.",
