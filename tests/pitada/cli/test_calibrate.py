@@ -64,7 +64,7 @@ def test_an_opening_that_failed_says_why_and_what_to_do(pitada: Run, ledger: Dat
         tx.execute(update(tables.job_item).values(target_mg=60_000))
         tx.execute(update(tables.flask).values(reserved_mg=60_000))
     report(ledger, job, "jammed")
-    assert "Free the gate" in refused(pitada("calibrate", "kitchen", "1", "--job", job, "--grams", "3"))
+    assert "Too little came out" in refused(pitada("calibrate", "kitchen", "1", "--job", job, "--grams", "3"))
     assert "no job x" in refused(pitada("calibrate", "kitchen", "1", "--job", "x", "--grams", "3"))
     assert "Calibrate it" in refused(pitada("prime", "kitchen", "1"))
     assert pitada("calibrations", "kitchen", "1").stdout.strip() == "Not calibrated yet: `pitada calibrate`."
