@@ -85,7 +85,7 @@ def parse_publish(first: int, body: bytes) -> "tuple[str, bytes, int, bool, int]
     payload_at = at + 2 * qos
     if len(body) < payload_at or at == 2:
         raise Malformed("a PUBLISH is shorter than it says, or has no topic")
-    topic = text(body[2:at])
+    topic = _text(body[2:at])
     if "+" in topic or "#" in topic:
         raise Malformed("the topic of a PUBLISH has a wildcard")
     packet_id = 0
@@ -127,7 +127,7 @@ def length_bytes(length: int) -> bytes:
     return bytes(out)
 
 
-def text(raw: bytes) -> str:
+def _text(raw: bytes) -> str:
     """An MQTT string: UTF-8 without U+0000."""
     try:
         value = raw.decode()

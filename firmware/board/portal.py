@@ -1,6 +1,6 @@
 """The set-up portal: a small web server that asks a person for the settings, and keeps them.
 
-It runs on asyncio of both Pythons. The access point around it is firmware/board/access_point.py.
+It runs on asyncio of both Pythons. The access point around it is firmware/board/set_up.py.
 """
 
 import asyncio
