@@ -253,6 +253,9 @@ class Dispenser:
                 topic = message.channel.topic(self._device, message.flask)
                 session.publish(now_ms, topic, message.payload, message.channel.retained, out)
             elif self._renew and not self._runner.is_busy():
+                # Power may go before the next session is there, and with this one the broker forgets its last will.
+                offline = self._reports.status(now_ms, False, self._fault())
+                session.publish(now_ms, topics.STATUS.topic(self._device), offline, True, out)
                 session.leave(now_ms, out)
 
     def _repeat_completions(self, now_ms: int) -> None:

@@ -207,11 +207,12 @@ async def test_the_same_seed_makes_the_same_flash_store(mosquitto: int) -> None:
     epochs = []
     async with desk_at(mosquitto, specs) as desk:
         for seed in (5, 5, 6):
-            desk.status.clear()
             async with Fleet(specs, "127.0.0.1", mosquitto, seed=seed) as fleet:
                 await fleet.wait_until(lambda now=fleet: now.connected == 1, within_s=10)  # type: ignore[misc]  # a default binds this fleet
                 await desk.until(lambda: "seed-1" in desk.status and desk.status["seed-1"].online)
             epochs.append(desk.status["seed-1"].epoch)
+            # The will is the last that a broker says of a connection: no status of this fleet comes after it.
+            await desk.until(lambda: not desk.status["seed-1"].online)
     assert epochs[0] == epochs[1] != epochs[2]
 
 
