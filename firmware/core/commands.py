@@ -8,7 +8,7 @@ import json
 from firmware.core.history import Kept
 from firmware.core.job import Item, Job
 from firmware.core.journal import Journal
-from firmware.core.outbox import ACCEPT, Outbox
+from firmware.core.outbox import ACCEPT, STATUS, Outbox
 from firmware.core.packets import Publish
 from firmware.core.ports import Port
 from firmware.core.reports import Reports
@@ -40,6 +40,7 @@ class Commands:
         "_session",
         "presence_due",
         "rivals",
+        "status_due",
     )
 
     def __init__(
@@ -54,6 +55,8 @@ class Commands:
         self._accepting = 0  # version of the journal that holds a job not yet accepted; 0: none
         self.presence_due = False
         """The dispenser saw itself offline: its status has to be published under the new connection number."""
+        self.status_due = False
+        """An older last will came after the present status: the broker would tell newcomers that we are offline."""
         self.rivals = 0
         """How often another dispenser had signed in under this name since this one was last online."""
 
@@ -170,7 +173,7 @@ class Commands:
             journal.keep(cancel.job, cancel.seq, self._reports.completion(now_ms, cancel.job, cancel.seq, []))
 
     def _own_status(self, status: StatusReported) -> None:
-        """Our own status comes back. A last will that is not older than we are would leave us offline for ever."""
+        """Our own status comes back. A last will in its place would leave us offline for ever."""
         session = self._session
         if status.epoch != self._journal.epoch and session.connects > 1:
             # Before the first time online it is the last word of a board that this one replaces.
@@ -178,10 +181,14 @@ class Commands:
         newer = status.connection > session.connection or (
             not status.online and status.connection == session.connection
         )
-        if status.epoch == self._journal.epoch and status.boot == self._journal.boot and newer:
+        if status.epoch != self._journal.epoch:
+            return
+        if status.boot == self._journal.boot and newer:
             session.connection = min(status.connection, MAX_COUNT)
             session.next_connection()
             self.presence_due = True
+        elif not status.online and not self._outbox.is_waiting(STATUS):
+            self.status_due = True
 
     def _repeat(self, kept: Kept) -> None:
         """Publish a completion again; and the newest after it, which has to stay the retained one."""

@@ -218,7 +218,7 @@ class Dispenser:
                 self._commands.presence_due = False
                 self._renew = True
                 self._tell_status(now_ms)
-            elif self._status_told != self._status_key():
+            elif self._commands.status_due or self._status_told != self._status_key():
                 self._tell_status(now_ms)
 
     def _tell_last_job(self, now_ms: int) -> None:
@@ -265,6 +265,7 @@ class Dispenser:
 
     def _tell_status(self, now_ms: int) -> None:
         self._status_told = self._status_key()
+        self._commands.status_due = False
         self._outbox.put(STATUS, self._reports.status(now_ms, True, self._fault()))
 
     def _status_key(self) -> "object":

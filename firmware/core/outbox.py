@@ -86,6 +86,10 @@ class Outbox:
         """The connection went: what was on its way has to go again."""
         self._flying = None
 
+    def is_waiting(self, key: int) -> bool:
+        """The message under that key has not been acknowledged."""
+        return key in self._waiting
+
     def is_empty(self) -> bool:
         """Nothing waits and nothing is on its way."""
         return not self._waiting and not self._completions and self._flying is None

@@ -294,17 +294,31 @@ def test_seeing_itself_offline_it_reports_again_and_renews_its_last_will(bench: 
     assert (new_will.online, new_will.connection) == (False, 3)
 
 
-def test_a_last_will_of_an_earlier_connection_is_ignored() -> None:
+def test_a_last_will_of_an_earlier_connection_is_covered_by_the_present_status() -> None:
     bench = online_bench()
     topic, will = bench.will()
     bench.drop_link()
     bench.run(lambda: bench.broker.connects == 2)
     bench.online()
-    before = len(bench.sent("status"))
+    bench.run(limit_ms=1000)
+    before = bench.sent("status")
+    bench.broker.retained[topic] = will
     bench.to_device(bench.broker.message(topic, will))
     bench.run(limit_ms=5000)
-    assert len(bench.sent("status")) == before
+    assert len(bench.sent("status")) == len(before) + 1
+    assert bench.broker.retained[topic] == codec.encode(bench.status())
+    assert bench.status().connection == 2
     assert len(bench.ordered(Disconnect)) == 0
+
+
+def test_a_last_will_that_is_retained_at_a_connect_costs_no_second_status() -> None:
+    bench = online_bench()
+    bench.drop_link()
+    bench.run(lambda: bench.broker.connects == 2)
+    before = len(bench.sent("status"))
+    bench.online()
+    bench.run(limit_ms=5000)
+    assert len(bench.sent("status")) == before + 1
 
 
 def test_a_message_for_another_dispenser_is_not_ours(bench: Bench) -> None:
