@@ -22,8 +22,8 @@ from services.orders import OrderRefused
 from tests.services.conftest import Kitchen
 
 Key = tuple[str, int]
-# (state, resolution) of a job or an item
-Stand = tuple[str, str | None]
+# (state, who says so, resolution) of a job or an item
+Stand = tuple[str, str, str | None]
 
 STEPS = ("place", "offer", "accept", "complete", "cancel", "retry", "expire", "resolve", "replace", "online", "repeat")
 ENDS = st.sampled_from([("done", 100), ("failed", 30), ("skipped", 0), ("in_doubt", None)])
@@ -61,10 +61,12 @@ class Watched:
         job, item = tables.job.c, tables.job_item.c
         with self.kitchen.database.read() as tx:
             found: dict[Key, Stand] = {
-                (name, -1): (state, None) for name, state in tx.execute(select(job.job, job.state))
+                (name, -1): (state, says, None)
+                for name, state, says in tx.execute(select(job.job, job.state, job.says))
             }
-            for name, number, state, resolution in tx.execute(select(item.job, item.item, item.state, item.resolution)):
-                found[name, number] = (state, resolution)
+            asked = select(item.job, item.item, item.state, item.says, item.resolution)
+            for name, number, state, says, resolution in tx.execute(asked):
+                found[name, number] = (state, says, resolution)
         return found
 
     def flips(self) -> list[dict[str, Any]]:
@@ -74,7 +76,7 @@ class Watched:
             return [dict(row) for row in tx.execute(select(table).order_by(table.c.at_ms, table.c.rank)).mappings()]
 
     def in_state(self, *states: str) -> list[str]:
-        return sorted(job for (job, item), (state, _) in self.stands().items() if item == -1 and state in states)
+        return sorted(job for (job, item), (state, *_) in self.stands().items() if item == -1 and state in states)
 
     def offered(self) -> list[str]:
         return self.in_state("offered", "running")
@@ -123,7 +125,7 @@ class Watched:
         self.do(lambda: self.kitchen.due(after_ms=60))
 
     def resolve(self, draw: Any) -> None:
-        doubtful = sorted(key for key, (state, known) in self.stands().items() if state == "in_doubt" and not known)
+        doubtful = sorted(key for key, (state, _, known) in self.stands().items() if state == "in_doubt" and not known)
         for job, item in doubtful[:1]:
             outcome, weighed_mg = draw(st.sampled_from([("dispensed", None), ("not_dispensed", None), ("weighed", 7)]))
             self.do(partial(self._resolve, job, item, outcome, weighed_mg))
@@ -177,7 +179,7 @@ def join_up(watched: Watched) -> None:
     chains: dict[Key, list[dict[str, Any]]] = {}
     for flip in watched.flips():
         chains.setdefault((flip["job"], flip["item"]), []).append(flip)
-    for key, (state, _) in watched.stands().items():
+    for key, (state, *_) in watched.stands().items():
         chain = chains.get(key, [])
         assert chain or key[1] >= 0, key
         assert [flip["from_state"] for flip in chain] == [
