@@ -16,6 +16,8 @@ def changed_stock(tx: Connection, told: Mapping[tuple[str, int], int]) -> list[t
     flask = tables.flask.c
     revisions = tx.execute(select(flask.device, flask.flask, flask.revision))
     changed = [(device, number) for device, number, revision in revisions if told.get((device, number), -1) < revision]
+    if not changed:
+        return []
     rows = tx.execute(
         select(flask.device, flask.flask, flask.revision, flask.ingredient, flask.stock_mg, flask.reserved_mg).where(
             tuple_(flask.device, flask.flask).in_(changed[:MOST])

@@ -203,11 +203,13 @@ def request_cancel(tx: Connection, job: str, *, now_ms: int, by: str) -> None:
     )
 
 
-def overdue(now_ms: int) -> Select[tuple[str, str]]:
-    """(device, job) of every job whose time is up before its dispenser took it."""
+def overdue(now_ms: ColumnElement[int] | int | None) -> Select[tuple[str, str]]:
+    """(device, job) of every job whose time is up before its dispenser took it. Joined with `device`."""
     table = tables.job
-    return select(table.c.device, table.c.job).where(
-        is_open(), table.c.rank < job_rank("running"), table.c.expires_at_ms <= now_ms
+    return (
+        select(table.c.device, table.c.job)
+        .join(tables.device, tables.device.c.device == table.c.device)
+        .where(is_open(), table.c.rank < job_rank("running"), table.c.expires_at_ms <= now_ms)
     )
 
 

@@ -4,11 +4,27 @@ A command is repeated until the dispenser's own word shows that it arrived, so a
 network loses costs one `OFFER_REPEAT_MS` and nothing else. Only dispensers that are online are sent anything.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, or_, select, true, union, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    or_,
+    select,
+    true,
+    union,
+    update,
+)
 
 from protocol.fields import Record
 from protocol.messages import CancelJob, ConfigureDispenser, FlaskConfig, OfferedItem, OfferJob
@@ -29,8 +45,9 @@ _OFFERED_BECAUSE = next(
     why for old, new, says, why in JOB_TRANSITIONS if (old, new, says) == ("queued", "offered", SERVER)
 )
 
-# Instead of a time: what was sent counts as sent long ago.
-_ALWAYS = None
+# What the statements that look for work are asked with. Each is made once: making it takes longer than its answer.
+_NOW_MS = bindparam("now_ms", type_=BigInteger())
+_DEVICES = bindparam("devices", expanding=True)
 
 _DEVICE = tables.device.c
 _JOB = tables.job.c
@@ -56,14 +73,7 @@ def due(tx: Connection, now_ms: int) -> list[Due]:
     if not devices:
         return []
     polling.end_silent(tx, devices, now_ms)
-    overdue = jobs.overdue(now_ms).where(_JOB.device.in_(devices))
-    jobs.end_unstarted(tx, [row.job for row in tx.execute(overdue)], "expired", now_ms)
-    _number(tx, devices, now_ms)
-    messages = [
-        *_configurations(tx, devices, now_ms, now_ms),
-        *_cancels(tx, devices, now_ms, now_ms),
-        *_offers(tx, devices, now_ms, now_ms),
-    ]
+    messages = _orders(tx, devices, now_ms, asked=False)
     told = {message.device for message in messages}
     if told:
         tx.execute(
@@ -80,28 +90,50 @@ def orders_of(tx: Connection, device: str, now_ms: int) -> list[Due]:
     The same rules as `due`, for one dispenser: a configuration, a cancel, an offer.
     """
     jobs.lock_device(tx, device)
-    overdue = jobs.overdue(now_ms).where(_JOB.device == device)
-    jobs.end_unstarted(tx, [row.job for row in tx.execute(overdue)], "expired", now_ms)
-    _number(tx, [device], now_ms)
-    return [
-        *_configurations(tx, [device], now_ms, _ALWAYS),
-        *_cancels(tx, [device], now_ms, _ALWAYS),
-        *_offers(tx, [device], now_ms, _ALWAYS),
+    return _orders(tx, [device], now_ms, asked=True)
+
+
+def _orders(tx: Connection, devices: Sequence[str], now_ms: int, asked: bool) -> list[Due]:
+    """What these dispensers, whose rows are held, must be told. `asked`: also what was sent a moment ago."""
+    given = {"devices": devices, "now_ms": now_ms}
+    overdue = [row.job for row in tx.execute(_among(jobs.overdue), given)]
+    jobs.end_unstarted(tx, overdue, "expired", now_ms)
+    _number(tx, devices, now_ms)
+    cancels = [
+        *tx.execute(_among(_to_cancel, asked), given),
+        *tx.execute(_among(_to_cancel_expired, asked), given),
     ]
+    return [
+        *_configurations(tx, tx.execute(_among(_to_configure, asked), given).all(), now_ms),
+        *_cancels(tx, cancels, now_ms),
+        *_offers(tx, tx.execute(_among(_to_offer, asked), given).all(), now_ms),
+    ]
+
+
+@cache
+def _found() -> Select[Any]:
+    """The dispensers with something to do."""
+    found = union(
+        jobs.overdue(_NOW_MS).with_only_columns(_JOB.device),
+        _to_number(_NOW_MS).with_only_columns(_JOB.device),
+        _to_configure(_NOW_MS).with_only_columns(_DEVICE.device),
+        _to_cancel(_NOW_MS).with_only_columns(_JOB.device),
+        _to_cancel_expired(_NOW_MS).with_only_columns(_JOB.device),
+        _to_offer(_NOW_MS).with_only_columns(_JOB.device),
+        polling.silent(_NOW_MS),
+    ).subquery()
+    return select(found.c[0]).order_by(found.c[0]).limit(bindparam("most"))
+
+
+@cache
+def _among(wanted: Callable[[ColumnElement[int] | None], Select[Any]], asked: bool = False) -> Select[Any]:
+    """What is wanted, of the given dispensers only."""
+    return wanted(None if asked else _NOW_MS).where(_DEVICE.device.in_(_DEVICES))
 
 
 def _lock_devices(tx: Connection, now_ms: int) -> list[str]:
     """Find the dispensers with something to do, without a lock, then lock those rows in order."""
-    found = union(
-        jobs.overdue(now_ms).with_only_columns(_JOB.device),
-        _to_number().with_only_columns(_JOB.device),
-        _to_configure(now_ms).with_only_columns(_DEVICE.device),
-        _to_cancel(now_ms).with_only_columns(_JOB.device),
-        _to_cancel_expired(now_ms).with_only_columns(_JOB.device),
-        _to_offer(now_ms).with_only_columns(_JOB.device),
-        polling.silent(now_ms),
-    ).subquery()
-    devices = list(tx.execute(select(found.c[0]).order_by(found.c[0]).limit(DEVICES_PER_CALL)).scalars())
+    devices = list(tx.execute(_found(), {"now_ms": now_ms, "most": DEVICES_PER_CALL}).scalars())
     if devices:
         tx.execute(
             select(_DEVICE.device)
@@ -114,8 +146,7 @@ def _lock_devices(tx: Connection, now_ms: int) -> list[str]:
 
 def _number(tx: Connection, devices: Sequence[str], now_ms: int) -> None:
     """Give each job that needs one its dispenser's next job number: above every number that was given or seen."""
-    wanted = _to_number().where(_JOB.device.in_(devices))
-    before = {row.job: row for row in tx.execute(wanted.with_only_columns(_JOB.job, _JOB.state))}
+    before = {row.job: row for row in tx.execute(_among(_to_number), {"devices": devices})}
     if not before:
         return
     jobs.lock_jobs(tx, before)
@@ -140,8 +171,7 @@ def _number(tx: Connection, devices: Sequence[str], now_ms: int) -> None:
     jobs.add_flips(tx, [(job, WHOLE_JOB) for job in sorted(first)], "queued", "offered", now_ms)
 
 
-def _offers(tx: Connection, devices: Sequence[str], now_ms: int, repeat_at_ms: int | None) -> list[Due]:
-    rows = tx.execute(_to_offer(repeat_at_ms).where(_JOB.device.in_(devices))).all()
+def _offers(tx: Connection, rows: Sequence[Any], now_ms: int) -> list[Due]:
     names = [row.job for row in rows]
     if not names:
         return []
@@ -163,12 +193,7 @@ def _offers(tx: Connection, devices: Sequence[str], now_ms: int, repeat_at_ms: i
     ]
 
 
-def _cancels(tx: Connection, devices: Sequence[str], now_ms: int, repeat_at_ms: int | None) -> list[Due]:
-    rows = [
-        row
-        for asked in (_to_cancel(repeat_at_ms), _to_cancel_expired(repeat_at_ms))
-        for row in tx.execute(asked.where(_JOB.device.in_(devices)))
-    ]
+def _cancels(tx: Connection, rows: Sequence[Any], now_ms: int) -> list[Due]:
     if rows:
         names = [row.job for row in rows]
         jobs.lock_jobs(tx, names)
@@ -176,8 +201,7 @@ def _cancels(tx: Connection, devices: Sequence[str], now_ms: int, repeat_at_ms: 
     return [Due(row.device, CANCEL, CancelJob(job=row.job, seq=row.seq, epoch=row.epoch)) for row in rows]
 
 
-def _configurations(tx: Connection, devices: Sequence[str], now_ms: int, repeat_at_ms: int | None) -> list[Due]:
-    rows = tx.execute(_to_configure(repeat_at_ms).where(_DEVICE.device.in_(devices))).all()
+def _configurations(tx: Connection, rows: Sequence[Any], now_ms: int) -> list[Due]:
     names = [row.device for row in rows]
     if not names:
         return []
@@ -199,12 +223,13 @@ def _configurations(tx: Connection, devices: Sequence[str], now_ms: int, repeat_
     ]
 
 
-# Who is due. Each of these is asked twice: without a lock to find the dispensers, and again when they are locked.
+# Who is due. Each of these is asked twice: without a lock to find the dispensers, and again when they are locked. For
+# one that asks for itself `now_ms` is None: what was sent counts as sent long ago.
 
 
-def _repeat(sent_at_ms: ColumnElement[int | None], now_ms: int | None) -> ColumnElement[bool]:
+def _repeat(sent_at_ms: ColumnElement[int | None], now_ms: ColumnElement[int] | None) -> ColumnElement[bool]:
     """Never sent, sent long enough ago, or sent to an earlier connection than the one that the dispenser has now."""
-    if now_ms is _ALWAYS:
+    if now_ms is None:
         return true()
     return or_(
         sent_at_ms.is_(None),
@@ -223,7 +248,7 @@ def _takes_jobs() -> ColumnElement[bool]:
     )
 
 
-def _to_number() -> Select[Any]:
+def _to_number(_now_ms: ColumnElement[int] | None) -> Select[Any]:
     """Jobs that need a number: the oldest queued one of a free dispenser; an offered one whose number was used up."""
     busy = tables.job.alias("busy")
     older = tables.job.alias("older")
@@ -240,7 +265,7 @@ def _to_number() -> Select[Any]:
             and_(older.c.placed_at_ms == _JOB.placed_at_ms, older.c.job < _JOB.job),
         ),
     )
-    return _of_online(_JOB.job).where(
+    return _of_online(_JOB.job, _JOB.state).where(
         jobs.is_open(),
         or_(
             and_(_JOB.state == "queued", is_free, is_oldest),
@@ -249,7 +274,7 @@ def _to_number() -> Select[Any]:
     )
 
 
-def _to_offer(now_ms: int | None) -> Select[Any]:
+def _to_offer(now_ms: ColumnElement[int] | None) -> Select[Any]:
     """Jobs that were not accepted; and those of which their dispenser has opened no flask and has nothing in hand.
 
     The latter has lost the generation of its flash that held the job, or its completion is on its way: it takes the
@@ -272,7 +297,7 @@ def _to_offer(now_ms: int | None) -> Select[Any]:
     )
 
 
-def _to_cancel(now_ms: int | None) -> Select[Any]:
+def _to_cancel(now_ms: ColumnElement[int] | None) -> Select[Any]:
     return _of_online(_JOB.device, _JOB.job, _JOB.seq, _JOB.epoch).where(
         jobs.is_open(),
         _JOB.state != "queued",
@@ -283,7 +308,7 @@ def _to_cancel(now_ms: int | None) -> Select[Any]:
     )
 
 
-def _to_cancel_expired(now_ms: int | None) -> Select[Any]:
+def _to_cancel_expired(now_ms: ColumnElement[int] | None) -> Select[Any]:
     """Jobs whose time was up after they were offered: the dispenser is told to stop, and so says what it did."""
     return _of_online(_JOB.device, _JOB.job, _JOB.seq, _JOB.epoch).where(
         jobs.is_unanswered(),
@@ -292,7 +317,7 @@ def _to_cancel_expired(now_ms: int | None) -> Select[Any]:
     )
 
 
-def _to_configure(now_ms: int | None) -> Select[Any]:
+def _to_configure(now_ms: ColumnElement[int] | None) -> Select[Any]:
     return select(_DEVICE.device, _DEVICE.desired_config_version).where(
         _DEVICE.online,
         _DEVICE.config_version < _DEVICE.desired_config_version,

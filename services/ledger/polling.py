@@ -30,7 +30,7 @@ def came_again(tx: Connection, device: str, now_ms: int) -> bool:
     return tx.execute(here.values(polled_at_ms=now_ms)).rowcount == 1
 
 
-def silent(now_ms: int) -> Select[str]:
+def silent(now_ms: ColumnElement[int] | int) -> Select[str]:
     """The dispensers that did not come for `SILENCE_MS`."""
     return select(_DEVICE.device).where(_is_polled(), _DEVICE.polled_at_ms <= now_ms - SILENCE_MS)
 

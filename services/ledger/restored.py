@@ -6,9 +6,10 @@ are here or cannot come. Then what may have run without anyone knowing is in dou
 """
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, or_, select, union, update
+from sqlalchemy import BigInteger, ColumnElement, Connection, and_, bindparam, or_, select, union, update
 
 from protocol.limits import KEPT_COMPLETIONS
 from protocol.messages import ItemReport, JobCompleted, ResendCompletions
@@ -36,10 +37,7 @@ _ASKING = (_DEVICE.resend_left, _DEVICE.resend_sent_at_ms)
 
 def is_due(tx: Connection, now_ms: int) -> bool:
     """Whether `ask` has something to do; `tx` from `Database.read`, so that a look costs the writers nothing."""
-    return (
-        tx.execute(select(_DEVICE.device).where(_is_waiting(now_ms)).limit(1)).first() is not None
-        or tx.execute(_unreported().limit(1)).first() is not None
-    )
+    return tx.execute(_anyone(), {"now_ms": now_ms}).first() is not None
 
 
 def ask(tx: Connection, now_ms: int) -> list[tuple[str, ResendCompletions]]:
@@ -48,8 +46,7 @@ def ask(tx: Connection, now_ms: int) -> list[tuple[str, ResendCompletions]]:
     The end is when every lost number has its report, or nothing more can come: the newest that a dispenser keeps are
     here, or it was asked `RESEND_TRIES` times. A job in hand is waited for.
     """
-    found = union(select(_DEVICE.device).where(_is_waiting(now_ms)), _unreported().with_only_columns(_DEVICE.device))
-    names = list(tx.execute(found).scalars())
+    names = list(tx.execute(_concerned(), {"now_ms": now_ms}).scalars())
     # All at once and in order: see the lock order in `services.ledger`.
     held = select(*_ASKED, *_ASKING).where(_DEVICE.device.in_(names)).order_by(_DEVICE.device)
     _lose_unreported(tx, tx.execute(held.with_for_update(key_share=True)).all())
@@ -114,7 +111,20 @@ def take_number_back(tx: Connection, job: str) -> bool:
     return freed.rowcount == 1
 
 
-def _is_waiting(now_ms: int) -> ColumnElement[bool]:
+# Asked all day long, and nearly always in vain: made once, for making it takes longer than its answer.
+@cache
+def _concerned() -> Any:
+    """The dispensers for which `ask` may have something to do."""
+    waiting = select(_DEVICE.device).where(_is_waiting(bindparam("now_ms", type_=BigInteger())))
+    return union(waiting, _unreported().with_only_columns(_DEVICE.device))
+
+
+@cache
+def _anyone() -> Any:
+    return _concerned().limit(1)
+
+
+def _is_waiting(now_ms: ColumnElement[int] | int) -> ColumnElement[bool]:
     sent_at_ms = _DEVICE.resend_sent_at_ms
     return and_(
         _DEVICE.online,
