@@ -16,7 +16,7 @@ from services.ledger.database import Database, DatabaseUnavailable
 from services.mqtt import BrokerLost, Outgoing
 
 # How long an order may wait for the next look: well below what a person notices.
-_LOOK_EVERY_S = 0.1
+LOOK_EVERY_S = 0.1
 
 # How long after a failed look the next one comes.
 _DATABASE_PAUSE_S = 0.5
@@ -36,8 +36,10 @@ class Dispatch:
         database: Database,
         connect: Callable[[], AbstractAsyncContextManager[Sink]],
         now_ms: Callable[[], int],
+        look_every_s: float = LOOK_EVERY_S,
     ) -> None:
         self.health = Health("dispatch", now_ms)
+        self._look_every_s = look_every_s
         self._database = database
         self._connect = connect
         self._now_ms = now_ms
@@ -58,7 +60,7 @@ class Dispatch:
             commands = await asyncio.to_thread(self._due)
             await sink.publish(commands)
             self.health.up()
-            await asyncio.sleep(_LOOK_EVERY_S)
+            await asyncio.sleep(self._look_every_s)
 
     def _due(self) -> list[Outgoing]:
         with self._database.write() as tx:

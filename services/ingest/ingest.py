@@ -35,11 +35,9 @@ BATCH_MOST = 8_000
 # How long after a failed transaction the broker is asked for the same messages again.
 _DATABASE_PAUSE_S = 0.5
 
-# How often to look for dispensers that know more than the ledger; only after a restore there are any.
-_LOST_EVERY_S = 0.5
-
-# Stock also changes without a message (orders reserve, people refill); live views may be this much behind then.
-_STOCK_EVERY_S = 0.5
+# How often to look for what has no message: stock that orders reserve and people refill, which live views may be that
+# much behind; and dispensers that know more than the ledger, of which there are some only after a restore.
+LOOK_EVERY_S = 0.5
 
 
 # Publishes that stock leaves to receipts, where a broker is slow to confirm.
@@ -58,9 +56,11 @@ class Ingest:
         connect: Callable[[], AbstractAsyncContextManager[Source]],
         now_ms: Callable[[], int],
         batch_most: int = BATCH_MOST,
+        look_every_s: float = LOOK_EVERY_S,
     ) -> None:
         self.health = Health("ingest", now_ms)
         self._batch_most = batch_most
+        self._look_every_s = look_every_s
         self._database = database
         self._connect = connect
         self._now_ms = now_ms
@@ -73,9 +73,16 @@ class Ingest:
 
     async def run(self) -> None:
         while True:
+            serving = asyncio.create_task(self._serve())
             try:
-                async with self._connect() as source:
-                    await self._serve(source)
+                # Waited for, not awaited: a cancellation that meets a failure in there would be lost.
+                await asyncio.wait((serving,))
+            except asyncio.CancelledError:
+                serving.cancel()
+                await asyncio.gather(serving, return_exceptions=True)
+                raise
+            try:
+                serving.result()
             except* BrokerLost as lost:
                 # It sends again what it still has; a restarted one may have lost it.
                 self._unwritten = False
@@ -85,7 +92,11 @@ class Ingest:
                 self.health.down("database", str(down.exceptions[0]))
                 await asyncio.sleep(_DATABASE_PAUSE_S)
 
-    async def _serve(self, source: Source) -> None:
+    async def _serve(self) -> None:
+        async with self._connect() as source:
+            await self._serve_over(source)
+
+    async def _serve_over(self, source: Source) -> None:
         # A broker that lost its retained messages is told everything again.
         self._told.clear()
         ahead = Ahead(self._batch_most)
@@ -124,13 +135,13 @@ class Ingest:
             if not self._unwritten:
                 self.health.up()
             await self._publish_stock(source, changed)
-            await asyncio.sleep(_STOCK_EVERY_S)
+            await asyncio.sleep(self._look_every_s)
 
     async def _ask_for_lost(self, source: Source) -> None:
         while True:
             requests = await asyncio.to_thread(self._lost)
             await source.publish([_outgoing(topics.RESEND, device, None, message) for device, message in requests])
-            await asyncio.sleep(_LOST_EVERY_S)
+            await asyncio.sleep(self._look_every_s)
 
     async def _publish_receipts(self, source: Source, receipts: Sequence[tuple[str, CompletionReceived]]) -> None:
         # Not waited for: a broker may send its whole backlog before a confirmation. The dispensers will ask again.

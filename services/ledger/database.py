@@ -59,10 +59,13 @@ class Database:
     SQLite runs in WAL with synchronous FULL: a commit is on disk, and readers never wait for the writer.
     """
 
-    def __init__(self, url: str, password: str | None = None) -> None:
-        """`password` is used instead of the URL's own, so that a URL need not hold a secret."""
+    def __init__(self, url: str, password: str | None = None, engine: Engine | None = None) -> None:
+        """`password` is used instead of the URL's own, so that a URL need not hold a secret.
+
+        `engine` is used instead of one for the URL: a test's own, made ready by `prepare_sqlite`.
+        """
         self.url = url
-        self.engine = _engine(url, password)
+        self.engine = engine or _engine(url, password)
 
     @property
     def dialect(self) -> str:
@@ -166,15 +169,21 @@ def _engine(url: str, password: str | None) -> Engine:
     if parsed.get_backend_name() == "sqlite":
         if parsed.database in (None, "", ":memory:"):
             raise BadDatabaseUrl("an SQLite ledger lives in a file, so that every thread sees it: sqlite:///path")
-        engine = create_engine(parsed, pool_size=POOL_SIZE, connect_args={"timeout": SQLITE_BUSY_MS / 1000})
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-        return engine
+        return prepare_sqlite(
+            create_engine(parsed, pool_size=POOL_SIZE, connect_args={"timeout": SQLITE_BUSY_MS / 1000})
+        )
     if parsed.get_driver_name() == "psycopg":
         return create_engine(
             parsed, pool_size=POOL_SIZE, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_S}
         )
     raise BadDatabaseUrl(f"the ledger speaks sqlite:/// and postgresql+psycopg://, not {parsed.drivername}://")
+
+
+def prepare_sqlite(engine: Engine) -> Engine:
+    """Let every connection of an SQLite engine be as the ledger needs it."""
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
