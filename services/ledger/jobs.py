@@ -8,21 +8,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    FromClause,
-    RowMapping,
-    Select,
-    and_,
-    bindparam,
-    literal_column,
-    select,
-    update,
-)
+from sqlalchemy import Connection, RowMapping
 
 from protocol.states import ITEM_TRANSITIONS, JOB_TRANSITIONS, SERVER, item_rank, job_rank
-from services.ledger import tables
+from services.ledger import jobs_sql, tables
 from services.ledger.inserts import insert_all, insert_new
 from services.ledger.tables import WHOLE_JOB
 
@@ -69,77 +58,42 @@ class FlaskRow:
         return self.stock_mg - self.reserved_mg
 
 
-def is_open(table: FromClause = tables.job) -> ColumnElement[bool]:
-    """The job has not ended. Written as the partial index `ix_job_open` has it: SQLite uses that for no other form."""
-    return table.c.rank < literal_column("3")
-
-
-def is_unanswered(table: FromClause = tables.job) -> ColumnElement[bool]:
-    """The job's time was up after it was offered, and its dispenser has not said whether it took it.
-
-    Written as the partial index `ix_job_unanswered` has it.
-    """
-    return and_(
-        table.c.state == literal_column("'expired'"),
-        table.c.says == literal_column("'server'"),
-        table.c.seq.is_not(None),
-    )
-
-
 def lock_device(tx: Connection, device: str) -> bool:
     """Hold the dispenser's row until the end of the transaction. False: there is no such dispenser."""
-    table = tables.device
-    found = tx.execute(select(table.c.device).where(table.c.device == device).with_for_update(key_share=True))
-    return found.first() is not None
+    return tx.execute(jobs_sql.hold_device(), {"of_device": device}).first() is not None
 
 
 def lock_job(tx: Connection, job: str) -> RowMapping | None:
     """Hold the job's dispenser, then the job; the job's row as it is then. None: there is no such job."""
-    table = tables.job
-    device = tx.execute(select(table.c.device).where(table.c.job == job)).scalar()
+    device = tx.execute(jobs_sql.device_of(), {"of_job": job}).scalar()
     if device is None or not lock_device(tx, device):
         return None
-    return tx.execute(select(table).where(table.c.job == job).with_for_update(key_share=True)).mappings().first()
+    return tx.execute(jobs_sql.hold_job(), {"of_job": job}).mappings().first()
 
 
 def lock_jobs(tx: Connection, jobs: Iterable[str]) -> None:
     """Hold the jobs, in order. Their dispensers are held."""
-    table = tables.job
-    held = select(table.c.job).where(table.c.job.in_(list(jobs))).order_by(table.c.job)
-    tx.execute(held.with_for_update(key_share=True))
+    tx.execute(jobs_sql.hold_jobs(), {"jobs": list(jobs)})
 
 
 def flasks(tx: Connection, device: str) -> dict[int, FlaskRow]:
     """The dispenser's flasks by number."""
-    table = tables.flask
-    columns = (table.c.flask, table.c.ingredient, table.c.stock_mg, table.c.reserved_mg)
-    rows = tx.execute(select(*columns).where(table.c.device == device).order_by(table.c.flask))
-    return {row.flask: FlaskRow(*row) for row in rows}
+    return {row.flask: FlaskRow(*row) for row in tx.execute(jobs_sql.flasks(), {"of_device": device})}
 
 
 def claim_key(tx: Connection, by: str, key: str, request_sha256: str, job: str, now_ms: int) -> tuple[str, str] | None:
     """Take the idempotency key for `job`. None: taken; else the (request_sha256, job) that have had it before."""
-    table = tables.idempotency_key
     values = {"by": by, "key": key, "request_sha256": request_sha256, "job": job, "at_ms": now_ms}
-    if insert_new(tx, table, values):
+    if insert_new(tx, tables.idempotency_key, values):
         return None
-    first = tx.execute(select(table.c.request_sha256, table.c.job).where(table.c.by == by, table.c.key == key)).one()
+    first = tx.execute(jobs_sql.key_owner(), {"of_by": by, "of_key": key}).one()
     return first.request_sha256, first.job
 
 
 def reserve(tx: Connection, device: str, flask: int, wanted_mg: int, items: int) -> bool:
     """Promise `wanted_mg` of the flask to `items` items, if what is available covers it. False: nothing changed."""
-    table = tables.flask
-    done = tx.execute(
-        update(table)
-        .where(
-            table.c.device == device,
-            table.c.flask == flask,
-            table.c.stock_mg - table.c.reserved_mg >= wanted_mg,
-        )
-        .values(reserved_mg=table.c.reserved_mg + wanted_mg, revision=table.c.revision + items)
-    )
-    return done.rowcount == 1
+    given = {"of_device": device, "of_flask": flask, "wanted_mg": wanted_mg, "items": items}
+    return tx.execute(jobs_sql.reserve(), given).rowcount == 1
 
 
 def add_job(
@@ -195,22 +149,7 @@ def add_job(
 
 def request_cancel(tx: Connection, job: str, *, now_ms: int, by: str) -> None:
     """Note that the job is to stop, and who wants it. The first request stands."""
-    table = tables.job
-    tx.execute(
-        update(table)
-        .where(table.c.job == job, table.c.cancel_requested_at_ms.is_(None))
-        .values(cancel_requested_at_ms=now_ms, cancel_requested_by=by)
-    )
-
-
-def overdue(now_ms: ColumnElement[int] | int | None) -> Select[tuple[str, str]]:
-    """(device, job) of every job whose time is up before its dispenser took it. Joined with `device`."""
-    table = tables.job
-    return (
-        select(table.c.device, table.c.job)
-        .join(tables.device, tables.device.c.device == table.c.device)
-        .where(is_open(), table.c.rank < job_rank("running"), table.c.expires_at_ms <= now_ms)
-    )
+    tx.execute(jobs_sql.request_cancel(), {"of_job": job, "cancel_requested_at_ms": now_ms, "cancel_requested_by": by})
 
 
 def end_unstarted(tx: Connection, jobs: Iterable[str], state: str, now_ms: int) -> tuple[str, ...]:
@@ -218,25 +157,18 @@ def end_unstarted(tx: Connection, jobs: Iterable[str], state: str, now_ms: int) 
 
     Their device rows are locked. Returns the jobs that ended by this call: the others were further on already.
     """
-    table = tables.job
     asked = list(jobs)
     if not asked:
         return ()
     lock_jobs(tx, asked)
     from_states = [old for old, new in _JOB_REASONS if new == state and job_rank(old) < job_rank("running")]
-    open_jobs = tx.execute(
-        select(table.c.job, table.c.state).where(table.c.job.in_(asked), table.c.state.in_(from_states))
-    ).all()
+    open_jobs = tx.execute(jobs_sql.unstarted(), {"jobs": asked, "from_states": from_states}).all()
     if not open_jobs:
         return ()
     before = {row.job: row.state for row in open_jobs}
-    rank = job_rank(state, SERVER)
-    ended = tx.execute(
-        update(table)
-        .where(table.c.job.in_(list(before)), table.c.state.in_(from_states))
-        .values(state=state, rank=rank, says=SERVER, ended_at_ms=now_ms)
-        .returning(table.c.job)
-    ).scalars()
+    ending = {"state": state, "rank": job_rank(state, SERVER), "says": SERVER, "ended_at_ms": now_ms}
+    given = {"jobs": list(before), "from_states": from_states, **ending}
+    ended = tx.execute(jobs_sql.end_unstarted(), given).scalars()
     names = tuple(sorted(ended))
     for old in sorted(set(before.values())):
         add_flips(tx, [(job, WHOLE_JOB) for job in names if before[job] == old], old, state, now_ms)
@@ -258,29 +190,17 @@ def add_flips(tx: Connection, of: Sequence[tuple[str, int]], old: str, new: str,
 
 
 def _skip_items(tx: Connection, jobs: Sequence[str], now_ms: int) -> None:
-    item, flask = tables.job_item, tables.flask
-    rank = item_rank("skipped", SERVER)
-    skipped = tx.execute(
-        update(item)
-        .where(item.c.job.in_(jobs), item.c.state == "pending")
-        .values(state="skipped", rank=rank, says=SERVER)
-        .returning(item.c.job, item.c.item, item.c.flask, item.c.target_mg)
-    ).all()
+    skipped = tx.execute(jobs_sql.skip_items(), {"jobs": jobs}).all()
     add_flips(tx, sorted((row.job, row.item) for row in skipped), "pending", "skipped", now_ms)
-    device_of = dict(tx.execute(select(tables.job.c.job, tables.job.c.device).where(tables.job.c.job.in_(jobs))).all())
+    device_of = {row.job: row.device for row in tx.execute(jobs_sql.devices_of(), {"jobs": jobs})}
     freed: dict[tuple[str, int], list[int]] = {}
     for row in skipped:
         freed.setdefault((device_of[row.job], row.flask), []).append(row.target_mg)
     if freed:
         tx.execute(
-            update(flask)
-            .where(flask.c.device == bindparam("of_device"), flask.c.flask == bindparam("of_flask"))
-            .values(
-                reserved_mg=flask.c.reserved_mg - bindparam("freed_mg"),
-                revision=flask.c.revision + bindparam("freed_items"),
-            ),
+            jobs_sql.release(),
             [
-                {"of_device": device, "of_flask": number, "freed_mg": sum(amounts), "freed_items": len(amounts)}
+                {"of_device": device, "of_flask": number, "freed_mg": sum(amounts), "items": len(amounts)}
                 for (device, number), amounts in sorted(freed.items())
             ],
         )

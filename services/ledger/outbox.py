@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     ColumnElement,
     Connection,
     Select,
@@ -30,7 +31,7 @@ from protocol.fields import Record
 from protocol.messages import CancelJob, ConfigureDispenser, FlaskConfig, OfferedItem, OfferJob
 from protocol.states import JOB_TRANSITIONS, SERVER, item_rank, job_rank
 from protocol.topics import CANCEL, CONFIG, OFFER, Channel
-from services.ledger import jobs, polling, tables
+from services.ledger import jobs, jobs_sql, polling, tables
 from services.ledger.tables import WHOLE_JOB
 
 # The answer to a command takes a round trip of two flash writes (up to 0.2 s each on an ESP32) and one ingest batch,
@@ -47,7 +48,7 @@ _OFFERED_BECAUSE = next(
 
 # What the statements that look for work are asked with. Each is made once: making it takes longer than its answer.
 _NOW_MS = bindparam("now_ms", type_=BigInteger())
-_DEVICES = bindparam("devices", expanding=True)
+_DEVICES: BindParameter[str] = bindparam("devices", expanding=True)
 
 _DEVICE = tables.device.c
 _JOB = tables.job.c
@@ -96,7 +97,7 @@ def orders_of(tx: Connection, device: str, now_ms: int) -> list[Due]:
 def _orders(tx: Connection, devices: Sequence[str], now_ms: int, asked: bool) -> list[Due]:
     """What these dispensers, whose rows are held, must be told. `asked`: also what was sent a moment ago."""
     given = {"devices": devices, "now_ms": now_ms}
-    overdue = [row.job for row in tx.execute(_among(jobs.overdue), given)]
+    overdue = [row.job for row in tx.execute(_among(jobs_sql.overdue), given)]
     jobs.end_unstarted(tx, overdue, "expired", now_ms)
     _number(tx, devices, now_ms)
     cancels = [
@@ -114,7 +115,7 @@ def _orders(tx: Connection, devices: Sequence[str], now_ms: int, asked: bool) ->
 def _found() -> Select[Any]:
     """The dispensers with something to do."""
     found = union(
-        jobs.overdue(_NOW_MS).with_only_columns(_JOB.device),
+        jobs_sql.overdue(_NOW_MS).with_only_columns(_JOB.device),
         _to_number(_NOW_MS).with_only_columns(_JOB.device),
         _to_configure(_NOW_MS).with_only_columns(_DEVICE.device),
         _to_cancel(_NOW_MS).with_only_columns(_JOB.device),
@@ -255,18 +256,18 @@ def _to_number(_now_ms: ColumnElement[int] | None) -> Select[Any]:
     is_free = and_(
         _takes_jobs(),
         _DEVICE.job.is_(None),
-        ~exists().where(busy.c.device == _JOB.device, jobs.is_open(busy), busy.c.rank >= job_rank("offered")),
+        ~exists().where(busy.c.device == _JOB.device, jobs_sql.is_open(busy), busy.c.rank >= job_rank("offered")),
     )
     is_oldest = ~exists().where(
         older.c.device == _JOB.device,
-        jobs.is_open(older),
+        jobs_sql.is_open(older),
         or_(
             older.c.placed_at_ms < _JOB.placed_at_ms,
             and_(older.c.placed_at_ms == _JOB.placed_at_ms, older.c.job < _JOB.job),
         ),
     )
     return _of_online(_JOB.job, _JOB.state).where(
-        jobs.is_open(),
+        jobs_sql.is_open(),
         or_(
             and_(_JOB.state == "queued", is_free, is_oldest),
             and_(_JOB.state == "offered", _JOB.seq.is_(None), _DEVICE.resend_left == 0),
@@ -287,7 +288,7 @@ def _to_offer(now_ms: ColumnElement[int] | None) -> Select[Any]:
     if now_ms is not None:
         unanswered = or_(unanswered, and_(_JOB.state == "running", _DEVICE.job.is_(None), ~begun))
     return _of_online(_JOB.device, _JOB.job, _JOB.seq, _JOB.epoch).where(
-        jobs.is_open(),
+        jobs_sql.is_open(),
         unanswered,
         _JOB.seq.is_not(None),
         _JOB.epoch == _DEVICE.epoch,
@@ -299,7 +300,7 @@ def _to_offer(now_ms: ColumnElement[int] | None) -> Select[Any]:
 
 def _to_cancel(now_ms: ColumnElement[int] | None) -> Select[Any]:
     return _of_online(_JOB.device, _JOB.job, _JOB.seq, _JOB.epoch).where(
-        jobs.is_open(),
+        jobs_sql.is_open(),
         _JOB.state != "queued",
         _JOB.seq.is_not(None),
         _JOB.epoch == _DEVICE.epoch,
@@ -311,7 +312,7 @@ def _to_cancel(now_ms: ColumnElement[int] | None) -> Select[Any]:
 def _to_cancel_expired(now_ms: ColumnElement[int] | None) -> Select[Any]:
     """Jobs whose time was up after they were offered: the dispenser is told to stop, and so says what it did."""
     return _of_online(_JOB.device, _JOB.job, _JOB.seq, _JOB.epoch).where(
-        jobs.is_unanswered(),
+        jobs_sql.is_unanswered(),
         _JOB.epoch == _DEVICE.epoch,
         _repeat(_JOB.cancel_sent_at_ms, now_ms),
     )

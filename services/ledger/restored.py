@@ -14,7 +14,7 @@ from sqlalchemy import BigInteger, ColumnElement, Connection, and_, bindparam, o
 from protocol.limits import KEPT_COMPLETIONS
 from protocol.messages import ItemReport, JobCompleted, ResendCompletions
 from protocol.states import JOB_TRANSITIONS, SERVER
-from services.ledger import jobs, tables
+from services.ledger import jobs, jobs_sql, tables
 from services.ledger.held import JOB_SETTLED, HeldItem, HeldJob
 from services.ledger.jobs import NewItem
 from services.ledger.presence import RESEND_TRIES
@@ -139,7 +139,7 @@ def _unreported() -> Any:
     return (
         select(_DEVICE.device, _JOB.seq)
         .join(tables.device, _DEVICE.device == _JOB.device)
-        .where(jobs.is_open(), _JOB.epoch == _DEVICE.epoch, _JOB.seq <= _DEVICE.receipted_seq, outside)
+        .where(jobs_sql.is_open(), _JOB.epoch == _DEVICE.epoch, _JOB.seq <= _DEVICE.receipted_seq, outside)
     )
 
 
@@ -172,7 +172,7 @@ def _lose_open_jobs(tx: Connection, device: Any, now_ms: int) -> None:
     """Some numbers stay unknown: each job that waited when the dispenser was found ahead may have had one of them."""
     sql = statements(tx.dialect.name)
     asked = select(_JOB.job).where(
-        _JOB.device == device.device, jobs.is_open(), _JOB.placed_at_ms <= (device.lost_at_ms or now_ms)
+        _JOB.device == device.device, jobs_sql.is_open(), _JOB.placed_at_ms <= (device.lost_at_ms or now_ms)
     )
     ids = [(job,) for job in sorted(tx.execute(asked).scalars())]
     if not ids:

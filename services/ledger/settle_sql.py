@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Executable, Select, and_, insert, select, text, union_all, update
 
 from services.ledger.held import JOB_OFFERED, JOB_RUNNING
-from services.ledger.jobs import is_unanswered
+from services.ledger.jobs_sql import is_unanswered
 from services.ledger.rows import Rows
 from services.ledger.tables import device, device_epoch, flask, flip, job, job_item, stock_movement
 
