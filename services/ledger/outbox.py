@@ -11,27 +11,24 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
-    BindParameter,
     ColumnElement,
     Connection,
     Select,
+    String,
     and_,
     bindparam,
-    case,
     exists,
-    func,
     or_,
     select,
     true,
     union,
-    update,
 )
 
 from protocol.fields import Record
 from protocol.messages import CancelJob, ConfigureDispenser, FlaskConfig, OfferedItem, OfferJob
 from protocol.states import JOB_TRANSITIONS, SERVER, item_rank, job_rank
 from protocol.topics import CANCEL, CONFIG, OFFER, Channel
-from services.ledger import jobs, jobs_sql, polling, tables
+from services.ledger import jobs, jobs_sql, outbox_sql, polling, tables
 from services.ledger.tables import WHOLE_JOB
 
 # The answer to a command takes a round trip of two flash writes (up to 0.2 s each on an ESP32) and one ingest batch,
@@ -48,7 +45,7 @@ _OFFERED_BECAUSE = next(
 
 # What the statements that look for work are asked with. Each is made once: making it takes longer than its answer.
 _NOW_MS = bindparam("now_ms", type_=BigInteger())
-_DEVICES: BindParameter[str] = bindparam("devices", expanding=True)
+_DEVICES = bindparam("devices", type_=String(), expanding=True)
 
 _DEVICE = tables.device.c
 _JOB = tables.job.c
@@ -75,13 +72,9 @@ def due(tx: Connection, now_ms: int) -> list[Due]:
         return []
     polling.end_silent(tx, devices, now_ms)
     messages = _orders(tx, devices, now_ms, asked=False)
-    told = {message.device for message in messages}
+    told = sorted({message.device for message in messages})
     if told:
-        tx.execute(
-            update(tables.device)
-            .where(_DEVICE.device.in_(told))
-            .values(told_boot=_DEVICE.boot, told_connection=_DEVICE.connection)
-        )
+        tx.execute(outbox_sql.note_told(), {"devices": told})
     return sorted(messages, key=lambda message: message.device)
 
 
@@ -136,12 +129,7 @@ def _lock_devices(tx: Connection, now_ms: int) -> list[str]:
     """Find the dispensers with something to do, without a lock, then lock those rows in order."""
     devices = list(tx.execute(_found(), {"now_ms": now_ms, "most": DEVICES_PER_CALL}).scalars())
     if devices:
-        tx.execute(
-            select(_DEVICE.device)
-            .where(_DEVICE.device.in_(devices))
-            .order_by(_DEVICE.device)
-            .with_for_update(key_share=True)
-        )
+        tx.execute(outbox_sql.hold_devices(), {"devices": devices})
     return devices
 
 
@@ -151,23 +139,8 @@ def _number(tx: Connection, devices: Sequence[str], now_ms: int) -> None:
     if not before:
         return
     jobs.lock_jobs(tx, before)
-    next_seq = case((_DEVICE.next_seq > _DEVICE.last_seq, _DEVICE.next_seq), else_=_DEVICE.last_seq + 1)
-    numbered = tx.execute(
-        update(tables.job)
-        .where(_JOB.job.in_(list(before)), or_(_JOB.state == "queued", _JOB.seq.is_(None)))
-        .values(
-            state="offered",
-            rank=job_rank("offered"),
-            seq=select(next_seq).where(_DEVICE.device == _JOB.device).scalar_subquery(),
-            epoch=select(_DEVICE.epoch).where(_DEVICE.device == _JOB.device).scalar_subquery(),
-            offered_at_ms=func.coalesce(_JOB.offered_at_ms, now_ms),
-            offer_sent_at_ms=None,
-            cancel_sent_at_ms=None,
-        )
-        .returning(_JOB.job, _JOB.device)
-    ).all()
-    given_to = [row.device for row in numbered]
-    tx.execute(update(tables.device).where(_DEVICE.device.in_(given_to)).values(next_seq=next_seq + 1))
+    numbered = tx.execute(outbox_sql.number_jobs(), {"jobs": list(before), "now_ms": now_ms}).all()
+    tx.execute(outbox_sql.use_number(), {"devices": [row.device for row in numbered]})
     first = [row.job for row in numbered if before[row.job].state == "queued"]
     jobs.add_flips(tx, [(job, WHOLE_JOB) for job in sorted(first)], "queued", "offered", now_ms)
 
@@ -177,15 +150,9 @@ def _offers(tx: Connection, rows: Sequence[Any], now_ms: int) -> list[Due]:
     if not names:
         return []
     jobs.lock_jobs(tx, names)
-    tx.execute(update(tables.job).where(_JOB.job.in_(names)).values(offer_sent_at_ms=now_ms))
-    item = tables.job_item.c
+    tx.execute(outbox_sql.put_jobs(), {"jobs": names, "offer_sent_at_ms": now_ms})
     items: dict[str, list[OfferedItem]] = {}
-    asked = (
-        select(item.job, item.flask, item.target_mg, item.open_ms)
-        .where(item.job.in_(names))
-        .order_by(item.job, item.item)
-    )
-    for row in tx.execute(asked):
+    for row in tx.execute(outbox_sql.offered_items(), {"jobs": names}):
         offered = OfferedItem(flask=row.flask, target_mg=row.target_mg, open_ms=row.open_ms)
         items.setdefault(row.job, []).append(offered)
     return [
@@ -198,7 +165,7 @@ def _cancels(tx: Connection, rows: Sequence[Any], now_ms: int) -> list[Due]:
     if rows:
         names = [row.job for row in rows]
         jobs.lock_jobs(tx, names)
-        tx.execute(update(tables.job).where(_JOB.job.in_(names)).values(cancel_sent_at_ms=now_ms))
+        tx.execute(outbox_sql.put_jobs(), {"jobs": names, "cancel_sent_at_ms": now_ms})
     return [Due(row.device, CANCEL, CancelJob(job=row.job, seq=row.seq, epoch=row.epoch)) for row in rows]
 
 
@@ -206,12 +173,9 @@ def _configurations(tx: Connection, rows: Sequence[Any], now_ms: int) -> list[Du
     names = [row.device for row in rows]
     if not names:
         return []
-    tx.execute(update(tables.device).where(_DEVICE.device.in_(names)).values(config_sent_at_ms=now_ms))
+    tx.execute(outbox_sql.put_devices(), {"devices": names, "config_sent_at_ms": now_ms})
     flasks: dict[str, list[FlaskConfig]] = {name: [] for name in names}
-    columns = [tables.flask.c[field.name] for field in FlaskConfig.FIELDS]
-    of = tables.flask.c.device
-    asked = select(of, *columns).where(of.in_(names)).order_by(of, tables.flask.c.flask)
-    for row in tx.execute(asked).mappings():
+    for row in tx.execute(outbox_sql.configured_flasks(), {"devices": names}).mappings():
         values = {field.name: row[field.name] for field in FlaskConfig.FIELDS}
         flasks[row["device"]].append(FlaskConfig(**values))
     return [
