@@ -4,9 +4,10 @@ Lists come newest first where they can grow without bound, `limit` rows after th
 """
 
 from collections.abc import Collection, Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, String, bindparam, func, select, tuple_
 
 from protocol.states import ITEM_STATES, JOB_STATES
 from services.ledger import tables
@@ -45,7 +46,7 @@ def stock(tx: Connection) -> tuple[FlaskView, ...]:
 
 def job(tx: Connection, job_id: str) -> JobView | None:
     """One job; None: there is none of that id."""
-    return next(iter(_with_items(tx, select(_job).where(_job.c.job == job_id))), None)
+    return next(iter(_with_items(tx, tx.execute(_one_job(), {"of_job": job_id}).mappings().all())), None)
 
 
 def jobs(
@@ -65,7 +66,7 @@ def jobs(
         last = _job.alias("last")
         placed = select(last.c.placed_at_ms).where(last.c.job == before).scalar_subquery()
         page = page.where(tuple_(_job.c.placed_at_ms, _job.c.job) < tuple_(placed, before))
-    return _with_items(tx, page)
+    return _with_items(tx, tx.execute(page).mappings().all())
 
 
 def movements(
@@ -159,11 +160,21 @@ def _flasks(tx: Connection, device_id: str | None = None) -> tuple[FlaskView, ..
     )
 
 
-def _with_items(tx: Connection, page: Select[Any]) -> tuple[JobView, ...]:
-    found = tx.execute(page).mappings().all()
-    of_these = select(_item).where(_item.c.job.in_([row["job"] for row in found])).order_by(_item.c.job, _item.c.item)
+# Asked with every order: made once, for making them takes longer than their answer.
+@cache
+def _one_job() -> Select[Any]:
+    return select(_job).where(_job.c.job == bindparam("of_job"))
+
+
+@cache
+def _items() -> Select[Any]:
+    of_these = _item.c.job.in_(bindparam("jobs", type_=String(), expanding=True))
+    return select(_item).where(of_these).order_by(_item.c.job, _item.c.item)
+
+
+def _with_items(tx: Connection, found: Sequence[RowMapping]) -> tuple[JobView, ...]:
     items: dict[str, list[ItemView]] = {}
-    for row in tx.execute(of_these).mappings():
+    for row in tx.execute(_items(), {"jobs": [row["job"] for row in found]}).mappings():
         items.setdefault(row["job"], []).append(ItemView(**row))
     return tuple(JobView(**row, items=tuple(items.get(row["job"], ()))) for row in found)
 
