@@ -1,43 +1,51 @@
 """The items of a job, and their families: an item and every item of a retry that began as it."""
 
 from collections.abc import Sequence
+from functools import cache
+from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, or_, select, tuple_
+from sqlalchemy import Connection, RowMapping, Select, bindparam, func, or_, select, tuple_
 
 from services.ledger import tables
 
 # A row of `job_item` by column name.
 ItemRow = RowMapping
 
+_ITEM = tables.job_item.c
+_JOB = tables.job.c
+
 
 def items(tx: Connection, job: str) -> list[ItemRow]:
     """The job's items in order."""
-    table = tables.job_item
-    return list(tx.execute(select(table).where(table.c.job == job).order_by(table.c.item)).mappings())
+    return list(tx.execute(_items(), {"of_job": job}).mappings())
 
 
 def family(tx: Connection, origins: Sequence[tuple[str, int]]) -> list[ItemRow]:
     """Those items and every item of a retry that began as one of them, each with its job's
     `job_state`, `job_says` and `job_seq`. A first item's `origin_job` and `origin_item` are its own."""
-    item, job = tables.job_item, tables.job
-    keys = list(origins)
-    columns = [column for column in item.c if column.name not in ("origin_job", "origin_item")]
-    asked = (
+    return list(tx.execute(_family(), {"origins": list(origins)}).mappings())
+
+
+@cache
+def _items() -> Select[Any]:
+    return select(tables.job_item).where(_ITEM.job == bindparam("of_job")).order_by(_ITEM.item)
+
+
+@cache
+def _family() -> Select[Any]:
+    columns = [column for column in _ITEM if column.name not in ("origin_job", "origin_item")]
+    itself, origin = tuple_(_ITEM.job, _ITEM.item), tuple_(_ITEM.origin_job, _ITEM.origin_item)
+    origins = bindparam("origins", type_=itself.type, expanding=True)
+    return (
         select(
             *columns,
-            func.coalesce(item.c.origin_job, item.c.job).label("origin_job"),
-            func.coalesce(item.c.origin_item, item.c.item).label("origin_item"),
-            job.c.state.label("job_state"),
-            job.c.says.label("job_says"),
-            job.c.seq.label("job_seq"),
+            func.coalesce(_ITEM.origin_job, _ITEM.job).label("origin_job"),
+            func.coalesce(_ITEM.origin_item, _ITEM.item).label("origin_item"),
+            _JOB.state.label("job_state"),
+            _JOB.says.label("job_says"),
+            _JOB.seq.label("job_seq"),
         )
-        .join(job, job.c.job == item.c.job)
-        .where(
-            or_(
-                tuple_(item.c.job, item.c.item).in_(keys),
-                tuple_(item.c.origin_job, item.c.origin_item).in_(keys),
-            )
-        )
-        .order_by(job.c.placed_at_ms, item.c.job, item.c.item)
+        .join(tables.job, _JOB.job == _ITEM.job)
+        .where(or_(itself.in_(origins), origin.in_(origins)))
+        .order_by(_JOB.placed_at_ms, _ITEM.job, _ITEM.item)
     )
-    return list(tx.execute(asked).mappings())
