@@ -1,12 +1,16 @@
 """What an operator does to the stock: refill a flask, count it, say what an item in doubt dispensed."""
 
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, Update, and_, bindparam, select, update
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from protocol.limits import MAX_COUNT
 from protocol.messages import StockChanged
+from services.ledger import jobs_sql
 from services.ledger.database import LedgerError
+from services.ledger.inserts import insert_all
 from services.ledger.settle_writes import stock_message
 from services.ledger.tables import RESOLUTIONS, RESOLVED_RANK, device, flask, flip, job, job_item, stock_movement
 
@@ -55,25 +59,26 @@ def resolve(
     """Say what an item in doubt dispensed: `dispensed` (all of it), `not_dispensed`, or `weighed` with the amount."""
     found = _find_in_doubt(tx, job, item)
     amount_mg = _resolved_mg(outcome, weighed_mg, found.target_mg)
-    items = job_item
-    done = tx.execute(
-        update(items)
-        .where(items.c.job == job, items.c.item == item, items.c.state == "in_doubt", items.c.resolution.is_(None))
-        .values(resolution=outcome, resolved_mg=amount_mg, resolved_by=by, resolved_at_ms=now_ms)
-    )
+    found_as = {"of_job": job, "of_item": item}
+    resolved = {"resolution": outcome, "resolved_mg": amount_mg, "resolved_by": by, "resolved_at_ms": now_ms}
+    done = tx.execute(_put_resolved(), {**found_as, **resolved})
     if done.rowcount != 1:
         raise NotInDoubt(f"item {item} of job {job} was resolved meanwhile: look at it again")
-    tx.execute(
-        insert(flip).values(
-            job=job,
-            item=item,
-            rank=RESOLVED_RANK,
-            from_state="in_doubt",
-            to_state="in_doubt",
-            says="operator",
-            reason=f"resolved as {outcome}: {amount_mg} mg",
-            at_ms=now_ms,
-        )
+    insert_all(
+        tx,
+        flip,
+        [
+            {
+                "job": job,
+                "item": item,
+                "rank": RESOLVED_RANK,
+                "from_state": "in_doubt",
+                "to_state": "in_doubt",
+                "says": "operator",
+                "reason": f"resolved as {outcome}: {amount_mg} mg",
+                "at_ms": now_ms,
+            }
+        ],
     )
     held = _hold(tx, found.device, found.flask)
     if amount_mg == 0:
@@ -85,14 +90,10 @@ def resolve(
 
 def _find_in_doubt(tx: Connection, job_id: str, item: int) -> Any:
     """The item, with its dispenser and job held in the order that everyone takes them."""
-    owner = tx.execute(select(job.c.device).where(job.c.job == job_id)).scalar()
+    owner = tx.execute(jobs_sql.device_of(), {"of_job": job_id}).scalar()
     if owner is not None:
-        tx.execute(select(job.c.job).where(job.c.job == job_id).with_for_update(key_share=True))
-    found = tx.execute(
-        select(job.c.device, job_item.c.flask, job_item.c.target_mg, job_item.c.state, job_item.c.resolution)
-        .join(job, job.c.job == job_item.c.job)
-        .where(job_item.c.job == job_id, job_item.c.item == item)
-    ).one_or_none()
+        tx.execute(_held_job(), {"of_job": job_id})
+    found = tx.execute(_item_in_doubt(), {"of_job": job_id, "of_item": item}).one_or_none()
     if found is None:
         raise NotInDoubt(f"job {job_id} has no item {item}: check the number")
     if found.state != "in_doubt":
@@ -117,9 +118,7 @@ def _resolved_mg(outcome: str, weighed_mg: int | None, target_mg: int) -> int:
 
 
 def _hold(tx: Connection, device_id: str, number: int) -> Any:
-    found = tx.execute(
-        select(flask).where(flask.c.device == device_id, flask.c.flask == number).with_for_update(key_share=True)
-    ).one_or_none()
+    found = tx.execute(_held_flask(), {"of_device": device_id, "of_flask": number}).one_or_none()
     if found is None:
         known = tx.execute(select(device.c.device).where(device.c.device == device_id)).scalar()
         what = f"dispenser {device_id} has no flask {number}" if known else f"there is no dispenser {device_id}"
@@ -146,24 +145,61 @@ def _move(
     item: int | None = None,
     ingredient: str | None = None,
 ) -> StockChanged:
-    tx.execute(
-        insert(stock_movement).values(
-            device=device_id,
-            flask=number,
-            kind=kind,
-            delta_mg=delta_mg,
-            job=job,
-            item=item,
-            at_ms=now_ms,
-            by=by,
-            note=note,
-            ingredient=ingredient,
-        )
+    movement = {
+        "device": device_id,
+        "flask": number,
+        "kind": kind,
+        "delta_mg": delta_mg,
+        "job": job,
+        "item": item,
+        "at_ms": now_ms,
+        "by": by,
+        "note": note,
+        "ingredient": ingredient,
+    }
+    insert_all(tx, stock_movement, [movement])
+    moved = {"of_device": device_id, "of_flask": number, "moved_mg": delta_mg}
+    return stock_message(*tx.execute(_move_stock(), moved).one())
+
+
+# Each is made once: making it takes longer than running it. `of_…` names the row.
+
+
+@cache
+def _held_job() -> Select[str]:
+    return select(job.c.job).where(job.c.job == bindparam("of_job")).with_for_update(key_share=True)
+
+
+@cache
+def _item_in_doubt() -> Select[Any]:
+    return (
+        select(job.c.device, job_item.c.flask, job_item.c.target_mg, job_item.c.state, job_item.c.resolution)
+        .join(job, job.c.job == job_item.c.job)
+        .where(job_item.c.job == bindparam("of_job"), job_item.c.item == bindparam("of_item"))
     )
-    moved = tx.execute(
+
+
+@cache
+def _put_resolved() -> Update:
+    """If nobody has resolved it. Takes also the columns to set."""
+    same = and_(job_item.c.job == bindparam("of_job"), job_item.c.item == bindparam("of_item"))
+    return update(job_item).where(same, job_item.c.state == "in_doubt", job_item.c.resolution.is_(None))
+
+
+@cache
+def _held_flask() -> Select[Any]:
+    return select(flask).where(_is_named_flask()).with_for_update(key_share=True)
+
+
+@cache
+def _move_stock() -> ReturningUpdate[int, str, int, int]:
+    return (
         update(flask)
-        .where(flask.c.device == device_id, flask.c.flask == number)
-        .values(stock_mg=flask.c.stock_mg + delta_mg, revision=flask.c.revision + 1)
+        .where(_is_named_flask())
+        .values(stock_mg=flask.c.stock_mg + bindparam("moved_mg"), revision=flask.c.revision + 1)
         .returning(flask.c.revision, flask.c.ingredient, flask.c.stock_mg, flask.c.reserved_mg)
-    ).one()
-    return stock_message(*moved)
+    )
+
+
+def _is_named_flask() -> ColumnElement[bool]:
+    return and_(flask.c.device == bindparam("of_device"), flask.c.flask == bindparam("of_flask"))
