@@ -9,7 +9,20 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, and_, bindparam, or_, select, union, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Select,
+    String,
+    Update,
+    and_,
+    bindparam,
+    or_,
+    select,
+    union,
+    update,
+)
 
 from protocol.limits import KEPT_COMPLETIONS
 from protocol.messages import ItemReport, JobCompleted, ResendCompletions
@@ -33,6 +46,8 @@ _DEVICE = tables.device.c
 _JOB = tables.job.c
 _ASKED = (_DEVICE.device, _DEVICE.epoch, _DEVICE.job, _DEVICE.lost_from_seq, _DEVICE.lost_to_seq, _DEVICE.lost_at_ms)
 _ASKING = (_DEVICE.resend_left, _DEVICE.resend_sent_at_ms)
+_NOW_MS = bindparam("now_ms", type_=BigInteger())
+_OF_THESE = _DEVICE.device.in_(bindparam("devices", type_=String(), expanding=True))
 
 
 def is_due(tx: Connection, now_ms: int) -> bool:
@@ -48,9 +63,8 @@ def ask(tx: Connection, now_ms: int) -> list[tuple[str, ResendCompletions]]:
     """
     names = list(tx.execute(_concerned(), {"now_ms": now_ms}).scalars())
     # All at once and in order: see the lock order in `services.ledger`.
-    held = select(*_ASKED, *_ASKING).where(_DEVICE.device.in_(names)).order_by(_DEVICE.device)
-    _lose_unreported(tx, tx.execute(held.with_for_update(key_share=True)).all())
-    waiting = tx.execute(held.where(_is_waiting(now_ms))).all()
+    _lose_unreported(tx, tx.execute(_held(), {"devices": names}).all())
+    waiting = tx.execute(_to_ask(), {"devices": names, "now_ms": now_ms}).all()
     requests = []
     for device in waiting:
         known = _settled_numbers(tx, device)
@@ -85,15 +99,10 @@ def recreate(tx: Connection, device: str, done: JobCompleted, now_ms: int) -> Se
     )
     if not added:
         return None
-    flask = tables.flask
     for report in sorted(done.items, key=lambda one: one.flask):
         # Whatever the stock is: it has left already.
-        tx.execute(
-            update(flask)
-            .where(flask.c.device == device, flask.c.flask == report.flask)
-            .values(reserved_mg=flask.c.reserved_mg + report.target_mg, revision=flask.c.revision + 1)
-        )
-    return tx.execute(select(*[_JOB[name] for name in JOB_COLUMNS]).where(_JOB.job == done.job)).one()
+        tx.execute(_promise(), {"of_device": device, "of_flask": report.flask, "promised_mg": report.target_mg})
+    return tx.execute(_as_held(), {"of_job": done.job}).one()
 
 
 def waiting(report: ItemReport) -> HeldItem:
@@ -103,11 +112,7 @@ def waiting(report: ItemReport) -> HeldItem:
 
 def take_number_back(tx: Connection, job: str) -> bool:
     """Take the number from a job that no dispenser accepted; it gets another. False: it is not such a job."""
-    freed = tx.execute(
-        update(tables.job)
-        .where(_JOB.job == job, _JOB.state == "offered", _JOB.accepted_at_ms.is_(None))
-        .values(seq=None, offer_sent_at_ms=None)
-    )
+    freed = tx.execute(_take_number(), {"of_job": job})
     return freed.rowcount == 1
 
 
@@ -115,7 +120,7 @@ def take_number_back(tx: Connection, job: str) -> bool:
 @cache
 def _concerned() -> Any:
     """The dispensers for which `ask` may have something to do."""
-    waiting = select(_DEVICE.device).where(_is_waiting(bindparam("now_ms", type_=BigInteger())))
+    waiting = select(_DEVICE.device).where(_is_waiting())
     return union(waiting, _unreported().with_only_columns(_DEVICE.device))
 
 
@@ -124,13 +129,28 @@ def _anyone() -> Any:
     return _concerned().limit(1)
 
 
-def _is_waiting(now_ms: ColumnElement[int] | int) -> ColumnElement[bool]:
+@cache
+def _held() -> Select[Any]:
+    return select(*_ASKED, *_ASKING).where(_OF_THESE).order_by(_DEVICE.device).with_for_update(key_share=True)
+
+
+@cache
+def _to_ask() -> Select[Any]:
+    return select(*_ASKED, *_ASKING).where(_OF_THESE, _is_waiting()).order_by(_DEVICE.device)
+
+
+def _is_waiting() -> ColumnElement[bool]:
     sent_at_ms = _DEVICE.resend_sent_at_ms
     return and_(
         _DEVICE.online,
         _DEVICE.resend_left > 0,
-        or_(sent_at_ms.is_(None), sent_at_ms <= now_ms - RESEND_REPEAT_MS),
+        or_(sent_at_ms.is_(None), sent_at_ms <= _NOW_MS - RESEND_REPEAT_MS),
     )
+
+
+@cache
+def _unreported_of_these() -> Any:
+    return _unreported().where(_OF_THESE)
 
 
 def _unreported() -> Any:
@@ -145,7 +165,7 @@ def _unreported() -> Any:
 
 def _lose_unreported(tx: Connection, devices: Sequence[Any]) -> None:
     missing: dict[str, list[int]] = {}
-    for name, seq in tx.execute(_unreported().where(_DEVICE.device.in_([device.device for device in devices]))):
+    for name, seq in tx.execute(_unreported_of_these(), {"devices": [device.device for device in devices]}):
         missing.setdefault(name, []).append(seq)
     for device in devices:
         numbers = missing.get(device.device)
@@ -159,22 +179,15 @@ def _lose_unreported(tx: Connection, devices: Sequence[Any]) -> None:
 def _settled_numbers(tx: Connection, device: Any) -> set[int]:
     """The newest lost numbers whose reports are here: no more than a dispenser keeps."""
     first = max(device.lost_from_seq, device.lost_to_seq - KEPT_COMPLETIONS + 1)
-    asked = select(_JOB.seq).where(
-        _JOB.device == device.device,
-        _JOB.epoch == device.epoch,
-        _JOB.seq.between(first, device.lost_to_seq),
-        _JOB.rank == JOB_SETTLED,
-    )
-    return set(tx.execute(asked).scalars())
+    given = {"of_device": device.device, "of_epoch": device.epoch, "first": first, "last": device.lost_to_seq}
+    return set(tx.execute(_settled(), given).scalars())
 
 
 def _lose_open_jobs(tx: Connection, device: Any, now_ms: int) -> None:
     """Some numbers stay unknown: each job that waited when the dispenser was found ahead may have had one of them."""
     sql = statements(tx.dialect.name)
-    asked = select(_JOB.job).where(
-        _JOB.device == device.device, jobs_sql.is_open(), _JOB.placed_at_ms <= (device.lost_at_ms or now_ms)
-    )
-    ids = [(job,) for job in sorted(tx.execute(asked).scalars())]
+    given = {"of_device": device.device, "until_ms": device.lost_at_ms or now_ms}
+    ids = [(job,) for job in sorted(tx.execute(_open_since(), given).scalars())]
     if not ids:
         return
     held = {}
@@ -192,6 +205,51 @@ def _never_taken(_job: HeldJob, _seq: int, _epoch: str) -> bool:
 
 
 def _set(tx: Connection, device: str, **values: int | None) -> None:
-    tx.execute(
-        update(tables.device).where(_DEVICE.device == bindparam("of_device")).values(**values), {"of_device": device}
+    tx.execute(_put_device(), {"of_device": device, **values})
+
+
+@cache
+def _promise() -> Update:
+    flask = tables.flask.c
+    return (
+        update(tables.flask)
+        .where(flask.device == bindparam("of_device"), flask.flask == bindparam("of_flask"))
+        .values(reserved_mg=flask.reserved_mg + bindparam("promised_mg"), revision=flask.revision + 1)
     )
+
+
+@cache
+def _as_held() -> Select[Any]:
+    return select(*[_JOB[name] for name in JOB_COLUMNS]).where(_JOB.job == bindparam("of_job"))
+
+
+@cache
+def _take_number() -> Update:
+    """If no dispenser accepted the job."""
+    offered = update(tables.job).where(
+        _JOB.job == bindparam("of_job"), _JOB.state == "offered", _JOB.accepted_at_ms.is_(None)
+    )
+    return offered.values(seq=None, offer_sent_at_ms=None)
+
+
+@cache
+def _settled() -> Select[int]:
+    return select(_JOB.seq).where(
+        _JOB.device == bindparam("of_device"),
+        _JOB.epoch == bindparam("of_epoch"),
+        _JOB.seq.between(bindparam("first"), bindparam("last")),
+        _JOB.rank == JOB_SETTLED,
+    )
+
+
+@cache
+def _open_since() -> Select[str]:
+    return select(_JOB.job).where(
+        _JOB.device == bindparam("of_device"), jobs_sql.is_open(), _JOB.placed_at_ms <= bindparam("until_ms")
+    )
+
+
+@cache
+def _put_device() -> Update:
+    """The columns to set are given with the device."""
+    return update(tables.device).where(_DEVICE.device == bindparam("of_device"))
