@@ -56,7 +56,8 @@ class Commands:
         self.presence_due = False
         """The dispenser saw itself offline: its status has to be published under the new connection number."""
         self.status_due = False
-        """An older last will came after the present status: the broker would tell newcomers that we are offline."""
+        """An older last will, or that of another board, came after the present status: newcomers would take us for
+        offline."""
         self.rivals = 0
         """How often another dispenser had signed in under this name since this one was last online."""
 
@@ -181,9 +182,7 @@ class Commands:
         newer = status.connection > session.connection or (
             not status.online and status.connection == session.connection
         )
-        if status.epoch != self._journal.epoch:
-            return
-        if status.boot == self._journal.boot and newer:
+        if status.epoch == self._journal.epoch and status.boot == self._journal.boot and newer:
             session.connection = min(status.connection, MAX_COUNT)
             session.next_connection()
             self.presence_due = True

@@ -49,3 +49,15 @@ def test_the_last_word_of_a_replaced_board_is_no_other_dispenser() -> None:
         bench.drop_link()
         back_online(bench)
     assert bench.status().fault is None
+
+
+def test_a_last_will_of_another_board_does_not_stay_the_last_word() -> None:
+    bench = online_bench()
+    bench.run(limit_ms=1000)
+    before = len(bench.sent("status"))
+    will = codec.encode(OTHER).replace(b'"online":true', b'"online":false')
+    bench.broker.retained[STATUS] = will
+    bench.to_device(bench.broker.message(STATUS, will))
+    bench.run(limit_ms=5000)
+    assert len(bench.sent("status")) == before + 1
+    assert bench.broker.retained[STATUS] == codec.encode(bench.status())

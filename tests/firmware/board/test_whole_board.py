@@ -162,7 +162,8 @@ def test_a_job_runs_from_the_offer_to_the_completion(chip: Chip, main: ModuleTyp
     assert (item["state"], item["error"]) == ("done", None)
     assert [is_open for is_open, _ms in seen.moves] == [False, True, False]
     open_ms = seen.moves[2][1] - seen.moves[1][1]
-    assert 3000 <= item["duration_ms"] <= open_ms + 20
+    # Two readings of a clock that ticks in milliseconds.
+    assert 2999 <= item["duration_ms"] <= open_ms + 20
     assert item["dispensed_mg"] == item["duration_ms"] * 8
     assert server.said["telemetry"]["rssi_dbm"] == -55
     assert chip.driver.pulse_us(4) < 1500
