@@ -53,7 +53,8 @@ class HeldDevice:
     def report(self, status: StatusReported) -> None:
         """Take a status. Older ones of the same flash store only raise the job numbers."""
         if status.epoch != self.epoch:
-            if status.epoch in self.known_epochs:
+            # A board that begins says that it is online. A last will alone may be that of one which was replaced.
+            if status.epoch in self.known_epochs or not status.online:
                 return
             self._start_epoch(status.epoch, status.last_seq)
         self._raise_numbers(status)

@@ -100,6 +100,15 @@ def test_a_status_of_a_flash_store_known_to_be_gone_is_ignored(floor: Any, onlin
     assert floor.truth() == before
 
 
+def test_a_last_will_of_a_flash_store_never_met_begins_nothing(floor: Any) -> None:
+    floor.settle(floor.status())
+    before = floor.truth()
+    floor.settle(floor.status(epoch=NEW_EPOCH, online=False))
+    assert floor.truth() == before
+    floor.settle(floor.status(epoch=NEW_EPOCH))
+    assert device(floor)["epoch"] == NEW_EPOCH
+
+
 def test_the_completion_of_a_replaced_flash_store_still_wins_over_the_doubt(floor: Any) -> None:
     floor.offer("j", TWO)
     floor.settle(floor.status(epoch=NEW_EPOCH))
