@@ -43,6 +43,7 @@ class Board:
         "_loop",
         "_make_core",
         "_saved_until",
+        "_saving",
         "_servos",
         "_stepping",
         "_tell",
@@ -75,6 +76,7 @@ class Board:
         self.wifi = Wifi(network, self)
         self.core: Core | None = None
         self._life = 0
+        self._saving: list[ports.Save] = []
         self._facts: list[ports.Port] = []
         self._stepping = False
         self._was_online = False
@@ -178,6 +180,9 @@ class Board:
         self.core = None
         self._life += 1
         self._facts.clear()
+        if self._saving:
+            self.hardware.flash.cut(self._saving[0].slot, self._saving[0].data)
+            self._saving.clear()
         self._servos.power_off()
         self.wifi.power_off()
         self._arm()
@@ -212,8 +217,13 @@ class Board:
             return
         # One after the other, as the flash chip does.
         now = self._loop.time()
+        self._saving.append(order)
         self._saved_until = max(self._saved_until, now) + save_ms / 1000
-        self._later((self._saved_until - now) * 1000, self._saved, order)
+        self._later((self._saved_until - now) * 1000, self._saved_one, order)
+
+    def _saved_one(self, order: ports.Save) -> None:
+        self._saving.pop(0)
+        self._saved(order)
 
     def _saved(self, order: ports.Save) -> None:
         self._feed(ports.Saved(order.slot, self.hardware.flash.save(order.slot, order.data)))

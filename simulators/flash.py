@@ -45,6 +45,9 @@ class Flash:
         self.writes += 1
         return True
 
+    def cut(self, slot: str, data: bytes) -> None:
+        """Power went while the slot was being saved: the old content stands."""
+
     def wipe(self) -> None:
         """A replaced board: every slot is gone."""
         for slot in self._slots:

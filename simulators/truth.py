@@ -4,7 +4,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from firmware.core.slots import STATES, read_state
+from firmware.core.slots import STATES, StoredState, read_state
 
 # How an opening ended.
 CLOSED = "closed"
@@ -41,13 +41,18 @@ class Purpose(NamedTuple):
     item: int | None
 
 
+def newest_state(flash: Mapping[str, bytes]) -> StoredState | None:
+    """The state that a boot from this flash would go on from."""
+    states = [state for state in map(read_state, map(flash.get, STATES)) if state is not None]
+    return max(states, key=lambda state: state.generation, default=None)
+
+
 def purpose_of(flask: int, flash: Mapping[str, bytes]) -> tuple[str | None, int | None]:
     """(job, item) of the item on `flask` that the state in flash says is being dispensed.
 
     A dispenser saves that before it opens the gate. (None, None): it did not, and a power cut now would lose the item.
     """
-    states = [state for state in map(read_state, map(flash.get, STATES)) if state is not None]
-    newest = max(states, key=lambda state: state.generation, default=None)
+    newest = newest_state(flash)
     for number, item in enumerate(newest.items if newest else ()):
         if newest and item.flask == flask and item.state == "dispensing":
             return newest.job, number
