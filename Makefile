@@ -1,6 +1,6 @@
 # Every target sets itself up. ARGS passes options on: make demo ARGS="--jobs 30 --exit --json"
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up-local test check bench soak power-cuts vm firmware docs format clean
+.PHONY: help setup demo up-local test check bench simulate soak power-cuts vm firmware docs format clean
 RUN := .venv/bin
 ARGS ?=
 
@@ -34,6 +34,9 @@ check: setup  ## Lint, types, import contracts, generated documents
 bench: setup  ## The figures in the docs: make bench ARGS="NAME --json"
 	@bash scripts/servers.sh
 	@$(RUN)/python -m tests.benchmarks $(ARGS)
+
+simulate: setup  ## The product in a world where every fault is a seed: make simulate ARGS="--seeds 20000 --json"
+	@$(RUN)/python -m tests.simulation $(ARGS)
 
 soak: setup  ## Kills and outages for minutes: make soak ARGS="ingest-kills --json"
 	@bash scripts/servers.sh

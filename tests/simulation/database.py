@@ -1,0 +1,172 @@
+"""The ledger of a world: the product's own, on SQLite in memory, with a database that can fail at any statement."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.pool import StaticPool
+
+from services.devices import FlaskSetup, claim
+from services.ledger.database import Database, DatabaseUnavailable, prepare_sqlite
+
+AWAY = "away"
+
+# Which dispensers there are, and what is in their flasks: (device, ((flask, stock_mg, flow_mg_per_s), …)).
+Kitchen = tuple[tuple[str, tuple[tuple[int, int, int], ...]], ...]
+
+# Rows of each table.
+Content = list[tuple[str, list[tuple[Any, ...]]]]
+
+
+class MemoryLedger(Database):
+    """A `Database` in memory. One for a process: `reset` makes it new for each world.
+
+    `is_away`: it does not answer. `fail_in(n)`: the n-th statement from now fails and its transaction with it.
+    `doubt_next`: the next commit happens, but its caller hears that the database is gone.
+    """
+
+    def __init__(self) -> None:
+        self.is_away = False
+        self.doubt_next = False
+        self.on_fault: Callable[[str], None] = lambda _kind: None
+        self._statements_left: int | None = None
+        self.raw = sqlite3.connect(":memory:", check_same_thread=False)
+        engine = create_engine("sqlite://", creator=lambda: self.raw, poolclass=StaticPool)
+        super().__init__("sqlite://", engine=prepare_sqlite(engine))
+        with engine.connect():
+            pass  # the connection is prepared
+        _empty().backup(self.raw)
+
+    def reset(self, kitchen: Kitchen) -> None:
+        """Empty but for these dispensers."""
+        self.is_away = self.doubt_next = False
+        self.mend()
+        self.on_fault = lambda _kind: None
+        self._refill(_rows(kitchen))
+
+    def back_up(self) -> sqlite3.Connection:
+        return _copy(self.raw)
+
+    def restore(self, backup: sqlite3.Connection) -> None:
+        backup.backup(self.raw)
+
+    def fail_in(self, statements: int) -> None:
+        self.mend()
+        self._statements_left = statements
+        event.listen(self.engine, "before_cursor_execute", self._count)
+
+    def mend(self) -> None:
+        """No statement fails any more."""
+        if self._statements_left is not None:
+            self._statements_left = None
+            event.remove(self.engine, "before_cursor_execute", self._count)
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        self._answer()
+        with super().write() as tx:
+            yield tx
+        if self.doubt_next:
+            self.doubt_next = False
+            self.on_fault("commit_unknown")
+            raise DatabaseUnavailable("the connection broke after the commit")
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        self._answer()
+        with super().read() as tx:
+            yield tx
+
+    def _refill(self, content: Content) -> None:
+        """Only the rows change: with the tables every prepared statement would be thrown away."""
+        self.raw.execute("PRAGMA foreign_keys=OFF")
+        self.raw.execute("BEGIN")
+        for table, rows in content:
+            self.raw.execute(f"DELETE FROM {table}")  # noqa: S608  # names from the schema
+            if rows:
+                marks = ",".join("?" * len(rows[0]))
+                self.raw.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)  # noqa: S608  # as above
+        self.raw.execute("COMMIT")
+        self.raw.execute("PRAGMA foreign_keys=ON")
+
+    def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """What is committed, for checkers: past every fault."""
+        return self.raw.execute(query, values).fetchall()
+
+    def _answer(self) -> None:
+        if self.is_away:
+            raise DatabaseUnavailable("the database is away")
+
+    def _count(self, _tx: object, _cursor: object, statement: str, *_: object) -> None:
+        if self._statements_left is None or statement.startswith("PRAGMA"):
+            return
+        self._statements_left -= 1
+        if self._statements_left <= 0:
+            self.mend()
+            self.on_fault("statement_failed")
+            raise DatabaseUnavailable("the disk is full")
+
+
+@contextmanager
+def without_unique_movements() -> Iterator[None]:
+    """An item may have several movements."""
+    found = ledger().rows("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'stock_movement'")
+    unique = [(name, sql) for name, sql in found if sql and "UNIQUE" in sql]
+    for name, _ in unique:
+        ledger().raw.execute(f"DROP INDEX {name}")
+    try:
+        yield
+    finally:
+        ledger().raw.execute("DELETE FROM stock_movement")
+        for _, sql in unique:
+            ledger().raw.execute(sql)
+
+
+@cache
+def ledger() -> MemoryLedger:
+    """This process's."""
+    return MemoryLedger()
+
+
+@cache
+def _rows(kitchen: Kitchen) -> Content:
+    """Every table as it is when these dispensers have just been claimed."""
+    with _migrated() as database:
+        for device, flasks in kitchen:
+            setups = [FlaskSetup(n, f"ingredient {n}", 2 * stock, stock, flow) for n, stock, flow in flasks]
+            claim(database, device, name=device, flasks=setups, now_ms=1, by="ana", random_bytes=_no_bytes)
+        with closing(sqlite3.connect(database.url.removeprefix("sqlite:///"))) as raw:
+            names = [name for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            # Last, so that the numbers of the rows begin anew.
+            names.sort(key=lambda name: name == "sqlite_sequence")
+            return [(name, raw.execute(f"SELECT * FROM {name}").fetchall()) for name in names]  # noqa: S608  # as above
+
+
+@cache
+def _empty() -> sqlite3.Connection:
+    with _migrated() as database, closing(sqlite3.connect(database.url.removeprefix("sqlite:///"))) as raw:
+        return _copy(raw)
+
+
+@contextmanager
+def _migrated() -> Iterator[Database]:
+    with TemporaryDirectory() as directory:
+        database = Database(f"sqlite:///{Path(directory) / 'ledger.db'}")
+        database.migrate()
+        yield database
+        database.close()
+
+
+def _copy(raw: sqlite3.Connection) -> sqlite3.Connection:
+    copy = sqlite3.connect(":memory:")
+    raw.backup(copy)
+    return copy
+
+
+def _no_bytes(size: int) -> bytes:
+    return bytes(size)

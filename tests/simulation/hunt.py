@@ -1,0 +1,58 @@
+"""Hunts every seeded bug, and writes what caught it into the docs."""
+
+import re
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.simulation.bugs import BUGS, WITHIN
+from tests.simulation.runs import run_seeds
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "simulation.md"
+_TABLE = re.compile(r"(<!-- written: bugs -->\n).*?(<!-- end -->)", re.DOTALL)
+
+# What a checker says, up to the names and numbers of that one run.
+_SPECIFIC = re.compile(r"\b(job|retry)-[0-9-]+|\bdisp-[0-9]|[0-9]+ mg|\{.*\}")
+
+
+class Catch(NamedTuple):
+    """A bug and the first schedule, from 1, in which a checker saw it; None: none of `WITHIN` did."""
+
+    bug: str
+    schedule: int | None
+    said: str
+
+
+def hunt(bug: str, first: int = 0) -> Catch:
+    """Run seed after seed with the bug until a checker sees it."""
+    outcome = run_seeds(range(first, first + WITHIN), bug, stop=True)
+    said = next((wrong[0] for wrong in outcome.failed.values()), "")
+    return Catch(bug, outcome.schedules if outcome.failed else None, said)
+
+
+def hunt_all(first: int = 0) -> Iterator[Catch]:
+    """Every bug, on every core."""
+    with ProcessPoolExecutor() as pool:
+        yield from pool.map(partial(hunt, first=first), BUGS)
+
+
+def main() -> int:
+    """Hunt, say what was caught, and write the table."""
+    caught = []
+    for catch in hunt_all():
+        caught.append(catch)
+        sys.stdout.write(f"{catch.bug:<28}{catch.schedule or 'NOT CAUGHT':<12}{catch.said[:100]}\n")
+        sys.stdout.flush()
+    rows = "".join([_row(catch) for catch in caught if catch.schedule is not None])
+    head = "| where | the defect | schedules until it was seen | what was seen |\n| --- | --- | --- | --- |\n"
+    text = DOCS.read_text()
+    DOCS.write_text(_TABLE.sub(lambda found: found[1] + "\n" + head + rows + "\n" + found[2], text))
+    return 0 if all(catch.schedule is not None for catch in caught) else 1
+
+
+def _row(catch: Catch) -> str:
+    said = _SPECIFIC.sub("…", catch.said).replace("|", "/")
+    return f"| {BUGS[catch.bug].where} | {BUGS[catch.bug].what} | {catch.schedule} | {said} |\n"
