@@ -83,6 +83,7 @@ class NodeRed:
         deadline = time.monotonic() + _START_S
         while "Connected to broker" not in (said := self._log.read_text(errors="replace")):
             if self._process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
                 raise NodeRedFailed(f"Node-RED did not connect to the broker:\n{said[-2000:]}")
             time.sleep(_POLL_S)
 
