@@ -36,10 +36,10 @@ def main(arguments: list[str]) -> None:
     work = Work(0, asked.messages // MESSAGES_PER_JOB, DEVICES)
     kill_work = Work(0, asked.kill_messages // MESSAGES_PER_JOB, DEVICES)
     used = {**_servers(), **versions()}
-    measured: Measured = {}
-    for name, peer in PEERS.items():
-        sys.stderr.write(f"  {peer.title}\n")
-        measured[name] = drain(peer, work), kill(peer, kill_work)
+    # All drains first: the closer together, the more alike is what the machine does else.
+    drains = {name: drain(peer, work) for name, peer in PEERS.items()}
+    kills = {name: kill(peer, kill_work) for name, peer in PEERS.items()}
+    measured: Measured = {name: (drains[name], kills[name]) for name in PEERS}
     block = _block(measured, work, kill_work, used)
     sys.stderr.write(block)
     if asked.write:
