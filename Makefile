@@ -32,7 +32,7 @@ check: setup  ## Lint, types, import contracts, generated documents
 	$(RUN)/python scripts/generate_docs.py --check
 
 bench: setup  ## The figures in the docs: make bench ARGS="NAME --json"
-	@bash scripts/servers.sh
+	@bash scripts/servers.sh $(filter peers,$(ARGS))
 	@$(RUN)/python -m tests.benchmarks $(ARGS)
 
 simulate: setup  ## The product in a world where every fault is a seed: make simulate ARGS="--seeds 20000 --json"
@@ -59,4 +59,4 @@ format: setup  ## Formats the code
 	@$(RUN)/ruff format --quiet . && $(RUN)/ruff check --fix --quiet .
 
 clean:  ## Removes what the targets made
-	rm -rf .venv .tools build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/micropython/node_modules
+	rm -rf .venv .tools build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/micropython/node_modules tests/benchmarks/node_red/node_modules

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Finds the real programs that the tests run against; installs what is missing with apt where it may.
 # What is still missing is named. With CI=true that is a failure; elsewhere the tests that need it are skipped, loudly.
+# `servers.sh peers` also installs what only that benchmark needs.
 set -euo pipefail
 
 have() {
@@ -14,23 +15,30 @@ have() {
   esac
 }
 
-# The MicroPython VM that the firmware's tests run in: an npm package, pinned by its lock file.
-micropython() {
-  local place=tests/micropython
+# npm packages, pinned by the lock file beside them: where, and what they are.
+packages() {
+  local place=$1 what=$2
   # npm writes this file last; older than the lock, another version is wanted.
   [ ! "$place/package-lock.json" -nt "$place/node_modules/.package-lock.json" ] && return 0
   have npm && npm ci --silent --no-audit --no-fund --prefix "$place" >&2 && touch "$place/node_modules/.package-lock.json" && return 0
-  echo "MISSING: the MicroPython VM (npm ci in $place failed). The tests in it are skipped." >&2
+  echo "MISSING: $what (npm ci in $place failed)." >&2
   [ "${CI:-}" != true ]
 }
 
+npm_packages() {
+  packages tests/micropython "the MicroPython VM, without which the tests in it are skipped"
+  # Large, and for one benchmark only.
+  [ "$asked" != peers ] || packages tests/benchmarks/node_red "Node-RED, for the benchmark of peers"
+}
+
+asked=${1:-}
 cd "$(dirname "$0")/.."
 missing=()
 for name in mosquitto mosquitto-clients postgresql chromium nodejs npm; do
   have "$name" || missing+=("$name")
 done
 if [ ${#missing[@]} -eq 0 ]; then
-  micropython
+  npm_packages
   exit
 fi
 
@@ -51,7 +59,7 @@ still=()
 for name in "${missing[@]}"; do
   have "$name" || still+=("$name")
 done
-micropython
+npm_packages
 [ ${#still[@]} -eq 0 ] && exit 0
 echo "MISSING: ${still[*]}. Tests against them use a container where Docker answers, else they are skipped." >&2
 [ "${CI:-}" != true ]

@@ -11,9 +11,13 @@ BENCHMARKS = sorted(
     path.stem.removeprefix("bench_").replace("_", "-") for path in Path(__file__).parent.glob("bench_*.py")
 )
 
+# What needs a large package that nothing else needs; scripts/servers.sh installs it when it is asked for by name.
+ON_REQUEST = {"peers"}
+
 
 def main(arguments: list[str]) -> None:
-    names, options = BENCHMARKS, [one for one in arguments if one != "--json"]
+    names = [name for name in BENCHMARKS if name not in ON_REQUEST]
+    options = [one for one in arguments if one != "--json"]
     if options and not options[0].startswith("-"):
         names, options = [options[0]], options[1:]
     unknown = set(names) - set(BENCHMARKS)

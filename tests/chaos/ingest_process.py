@@ -1,4 +1,4 @@
-"""Ingest as a process of its own, to be killed: `python -m tests.chaos.ingest_process URL PORT PASSWORD_FILE`.
+"""Ingest as a process of its own, to be killed: `python -m tests.chaos.ingest_process URL PORT PASSWORD_FILE BATCH`.
 
 It writes its log as JSON, so every change of its health is one line: `service up`, or `service down` with the reason.
 """
@@ -28,7 +28,7 @@ from services.mqtt import Account, BrokerAddress, connected
 ROOT = Path(__file__).parents[2]
 
 # Small, so that a drain has many batches, and a kill can fall at any point of any.
-_BATCH_MOST = 500
+BATCH_MOST = 500
 
 _HEALTH = {"service up": True, "service down": False}
 
@@ -36,8 +36,9 @@ _HEALTH = {"service up": True, "service down": False}
 class IngestProcess:
     """`with IngestProcess(...)`: runs until the block ends. `kill` is -9; `start` begins another life."""
 
-    def __init__(self, url: str, port: int, password_file: Path, log: Path) -> None:
+    def __init__(self, url: str, port: int, password_file: Path, log: Path, batch_most: int = BATCH_MOST) -> None:
         self._command = [sys.executable, "-m", "tests.chaos.ingest_process", url, str(port), str(password_file)]
+        self._command.append(str(batch_most))
         self._log = log
         self._process: subprocess.Popen[str] | None = None
         self._said: queue.Queue[dict[str, Any]] = queue.Queue()
@@ -108,7 +109,7 @@ class IngestProcess:
         process.wait(20)
 
 
-async def _run(url: str, port: int, password: str) -> None:
+async def _run(url: str, port: int, password: str, batch_most: int) -> None:
     database = Database(url)
     link = partial(
         connected,
@@ -118,8 +119,8 @@ async def _run(url: str, port: int, password: str) -> None:
         manual_ack=True,
     )
     structlog.configure(processors=[structlog.processors.JSONRenderer()], cache_logger_on_first_use=True)
-    await Ingest(database, link, now_ms, _BATCH_MOST).run()
+    await Ingest(database, link, now_ms, batch_most).run()
 
 
 if __name__ == "__main__":
-    asyncio.run(_run(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]).read_text()))
+    asyncio.run(_run(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]).read_text(), int(sys.argv[4])))
