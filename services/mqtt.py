@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import aiomqtt
+import paho.mqtt.client as mqtt
 import stamina
 import structlog
 
@@ -29,6 +30,9 @@ log = structlog.get_logger(__name__)
 # Seconds between tries to reach the broker: soon at first, then often enough that a restart is noticed at once.
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 2.0
+
+# Between two looks at the keepalive, as aiomqtt has it.
+_MISC_S = 1.0
 
 # A broker that is silent for half as long again is gone.
 _KEEPALIVE_S = 15
@@ -117,6 +121,17 @@ class _Client(aiomqtt.Client):
         if not self._connected.done():
             # aiomqtt would wait 10 s for an answer that cannot come.
             self._connected.set_exception(BrokerLost("the broker closed the connection before it answered"))
+
+    async def _misc_loop(self) -> None:
+        while True:
+            if not self._is_reading:
+                # What is left to the kernel is no silence: a batch that takes longer than the keepalive would end the
+                # connection, with the answer to our ping among what is not read.
+                self.paho._last_bytes_received = time.monotonic()
+                self.paho._ping_t = 0.0
+            if self.paho.loop_misc() != mqtt.MQTT_ERR_SUCCESS:
+                return
+            await asyncio.sleep(_MISC_S)
 
     def _read(self) -> None:
         self.stream.fill()

@@ -70,7 +70,8 @@ def throughput(kind: str, messages: int) -> dict[str, object]:
         asyncio.run(leave(port, singly, "svc_ingest"))
         one_by_one = drained(Asked(database.url, port, singly.messages, batch_most=1))
         difference = compare(database, (work, singly))
-    rate, single_rate = batched.acknowledged / batched.took_s, one_by_one.acknowledged / one_by_one.took_s
+    # One by one the retained messages of the drain before are most of what there is: they count for it too.
+    rate, single_rate = batched.acknowledged / batched.took_s, one_by_one.settled / one_by_one.took_s
     receipts = batched.receipts + one_by_one.receipts
     named = {
         "settled_per_s": round(rate),

@@ -34,10 +34,14 @@ class Asked:
 
 @dataclass(frozen=True)
 class Drained:
-    """`took_s` from the start of ingest (connecting and all) to the last acknowledgement."""
+    """`took_s` from the start of ingest (connecting and all) to the last acknowledgement.
+
+    `acknowledged` are the queued messages; `settled` are those and the retained ones, which come at the subscription.
+    """
 
     took_s: float
     acknowledged: int
+    settled: int
     receipts: int
     batches: int
     cpu_s: float
@@ -96,6 +100,7 @@ class _Counted:
         self._link.ack(batch)
         counts = self._counts
         counts.batches += 1
+        counts.settled += len(batch)
         counts.acknowledged += sum(not delivery.retained for delivery in batch)
         if counts.asked.expected is not None and counts.acknowledged >= counts.asked.expected:
             counts.done.set()
@@ -108,7 +113,7 @@ class _Counted:
 class _Counts:
     def __init__(self, asked: Asked) -> None:
         self.asked = asked
-        self.acknowledged = self.receipts = self.batches = 0
+        self.acknowledged = self.settled = self.receipts = self.batches = 0
         self.done = asyncio.Event()
 
 
@@ -143,7 +148,9 @@ async def _ingest(asked: Asked, there: Connection) -> Drained:
     await asyncio.gather(service, return_exceptions=True)
     await asyncio.to_thread(database.close)
     peak_bytes = _peak_bytes()
-    return Drained(took_s, counts.acknowledged, counts.receipts, counts.batches, cpu_s, peak_bytes - before_bytes)
+    return Drained(
+        took_s, counts.acknowledged, counts.settled, counts.receipts, counts.batches, cpu_s, peak_bytes - before_bytes
+    )
 
 
 def _peak_bytes() -> int:

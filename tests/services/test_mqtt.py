@@ -184,6 +184,33 @@ async def test_a_connection_on_which_only_messages_come_is_alive(monkeypatch: py
     assert len(heard) >= 35
 
 
+async def test_a_connection_that_is_not_read_for_long_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.mqtt._KEEPALIVE_S", 1)
+    monkeypatch.setattr("services.mqtt.WAITING_MOST", 10)
+    heard: list[bytes] = []
+    heard_enough = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Says more than is taken, and answers pings."""
+        with contextlib.closing(writer):
+            await reader.read(1024)
+            writer.write(_CONNACK + 20 * packets.publish(TOPIC, b"x", 0, False, 0))
+            while len(heard) < 4:
+                heard.append(await reader.read(1024))
+                writer.write(b"\xd0\x00")
+            heard_enough.set()
+            await reader.read()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with asyncio.timeout(20), server:
+        address = BrokerAddress("127.0.0.1", server.sockets[0].getsockname()[1])
+        async with connected(address, INGEST, manual_ack=True) as link:
+            await hear(link, 1, most=1)
+            await heard_enough.wait()
+    # Pings, and no end of the stream.
+    assert heard == [b"\xc0\x00"] * 4
+
+
 async def test_publishing_waits_for_the_broker_only_where_there_is_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.mqtt._UNCONFIRMED_MOST", 150)
     told: asyncio.Queue[range] = asyncio.Queue()
