@@ -34,6 +34,9 @@ _PAGE = 200
 _PAGES = 5
 _ASKED_FOR = 20
 
+# What the present state does not allow, an empty flask say: a user orders something else.
+_NOT_NOW = 409
+
 # How long a dashboard may be away before the run is given up, and how often it is tried.
 _AWAY_S = 60.0
 _TRY_AGAIN_S = 0.5
@@ -108,9 +111,9 @@ class Orders:
         try:
             job = await self._patiently(partial(self._api.place, spec.device, items, f"{self._run}-{number}"))
         except ApiRefused as refused:
-            if refused.status < 400 or refused.status in (401, 403):
+            if refused.status != _NOT_NOW:
                 raise
-            self.refused += 1  # an empty flask, say: a user orders something else
+            self.refused += 1
             return
         finally:
             room.release()

@@ -1,7 +1,7 @@
 """A fleet at a whole house: how long it takes to connect, what a dispenser costs, its way back after the broker died.
 
 Mosquitto, PostgreSQL, ingest, dispatch and dashboard run beside the fleet. `python -m tests.benchmarks fleet
-[--dispensers 10000] [--jobs 1000]` prints one line of JSON.
+[--dispensers 10000] [--jobs 1000] [--tls]` prints one line of JSON.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import shutil
+import ssl
 import sys
 import tempfile
 import threading
@@ -58,12 +59,12 @@ def rss_bytes() -> int:
 
 
 @contextlib.contextmanager
-def house() -> Iterator[UpLocal]:
+def house(tls: bool) -> Iterator[UpLocal]:
     """Everything but the fleet, watched as `pitada up-local` does: what dies is started again."""
     directory = Path(tempfile.mkdtemp(prefix="pitada-fleet-"))
     stop = threading.Event()
     try:
-        with up_local(directory, http_port=0, broker_port=0, tls=False) as up:
+        with up_local(directory, http_port=0, broker_port=0, tls=tls) as up:
             watching = threading.Thread(target=up.watch, args=(stop,))
             watching.start()
             try:
@@ -80,13 +81,14 @@ async def measure(up: UpLocal, dispensers: int, jobs: int) -> dict[str, object]:
     began = time.perf_counter()
     specs = await asyncio.to_thread(claim_fleet, up.database, [f"sim-{number:05}" for number in range(dispensers)])
     claim_s = time.perf_counter() - began
-    address = BrokerAddress(up.settings.broker_host, up.settings.broker_port)
+    address = BrokerAddress(up.settings.broker_host, up.settings.broker_port, up.settings.broker_tls_ca)
+    tls = None if address.tls_ca is None else ssl.create_default_context(cafile=address.tls_ca)
     await known_to_broker(address, specs[-1])
-    await _first_pays(specs[:1], address)
+    await _first_pays(specs[:1], address, tls)
     before_bytes = rss_bytes()
     during = max(1, jobs * DURING_PERCENT // 100)
     began, cpu_s = time.perf_counter(), time.process_time()
-    async with Fleet(specs, address.host, address.port, seed=SEED, ramp_per_s=RAMP_PER_S) as fleet:
+    async with Fleet(specs, address.host, address.port, seed=SEED, tls=tls, ramp_per_s=RAMP_PER_S) as fleet:
         await fleet.wait_until(lambda: fleet.connected == dispensers, DEADLINE_S)
         connect_s = time.perf_counter() - began
         connect_cpu_s = time.process_time() - cpu_s
@@ -99,6 +101,7 @@ async def measure(up: UpLocal, dispensers: int, jobs: int) -> dict[str, object]:
         found = await asyncio.to_thread(summarise, up.database, fleet, 0)
         return {
             "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+            "tls": tls is not None,
             "dispensers": dispensers,
             "claim_s": round(claim_s, 1),
             "connect_s": round(connect_s, 1),
@@ -118,9 +121,9 @@ async def measure(up: UpLocal, dispensers: int, jobs: int) -> dict[str, object]:
         }
 
 
-async def _first_pays(specs: Sequence[DispenserSpec], address: BrokerAddress) -> None:
+async def _first_pays(specs: Sequence[DispenserSpec], address: BrokerAddress, tls: ssl.SSLContext | None) -> None:
     """The first one pays for what all share: the event loop, the compiled tables."""
-    async with Fleet(specs, address.host, address.port) as first:
+    async with Fleet(specs, address.host, address.port, tls=tls) as first:
         await first.wait_until(lambda: first.connected == 1, DEADLINE_S)
     gc.collect()
 
@@ -155,10 +158,11 @@ def main(args: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dispensers", type=int, default=500)
     parser.add_argument("--jobs", type=int, default=1000)
+    parser.add_argument("--tls", action="store_true", help="as a real house has it; it takes the simulator's memory")
     chosen = parser.parse_args(args)
     configure_logs()  # on standard error: the figures are the only line of standard output
     raise_open_files(chosen.dispensers + 300)
-    with house() as up:
+    with house(chosen.tls) as up:
         result = asyncio.run(measure(up, chosen.dispensers, chosen.jobs))
     sys.stdout.write(json.dumps({"benchmark": "fleet", **result}) + "\n")
     return 0

@@ -1,14 +1,15 @@
 """A user who orders for a fleet: every job once, watched to its end, and judged by what left the flasks."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import pytest
 
+from pitada.cli.expected import expected
 from pitada.fleet import orders as module
-from pitada.fleet.api import ApiRefused
+from pitada.fleet.api import ApiRefused, Item
 from pitada.fleet.orders import Orders, OrdersStuck, allowed
-from services.ledger.views import ItemView
+from services.ledger.views import ItemView, JobView
 from simulators.fleet import Fleet
 from simulators.truth import Opening
 from tests.pitada.fleet.conftest import FLOW_MG_PER_S, MemoryApi, specs
@@ -96,14 +97,27 @@ async def test_a_ledger_that_says_less_than_left_the_flask_diverges(fleet: Fleet
     assert "501 mg left flask" in ordering.divergences[0]
 
 
-async def test_an_order_that_is_refused_is_counted_and_the_others_go_on(fleet: Fleet) -> None:
-    class Empty(MemoryApi):
-        def place(self, device: str, items: object, key: str) -> object:  # type: ignore[override]  # it refuses
-            raise ApiRefused(409, "not_enough", "flask 1 holds too little")
+class Refusing(MemoryApi):
+    """Says no to everything."""
 
-    ordering = orders_of(Empty(), fleet, jobs=5, per_s=1000)
+    def __init__(self, status: int) -> None:
+        super().__init__()
+        self.status = status
+
+    def place(self, device: str, items: Sequence[Item], key: str) -> JobView:
+        raise ApiRefused(self.status, "why", "flask 1 holds too little")
+
+
+async def test_an_order_for_which_there_is_too_little_is_counted_and_the_others_go_on(fleet: Fleet) -> None:
+    ordering = orders_of(Refusing(409), fleet, jobs=5, per_s=1000)
     await ordering.run()
     assert (ordering.placed, ordering.refused) == (0, 5)
+
+
+async def test_an_order_that_can_never_be_ends_the_run(fleet: Fleet) -> None:
+    with pytest.raises(ExceptionGroup) as raised:
+        await orders_of(Refusing(422), fleet, jobs=5, per_s=1000).run()
+    assert isinstance(expected(raised.value), ApiRefused)
 
 
 async def test_a_job_below_the_pages_is_asked_for_by_its_id(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
