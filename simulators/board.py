@@ -127,9 +127,9 @@ class Board:
     def received(self, data: bytes) -> None:
         self._feed(ports.Received(data))
 
-    def lost(self, reason: str) -> None:
+    def lost(self, reason: str, by_broker: bool) -> None:
         self._offline(reason)
-        self._feed(ports.LinkLost(reason))
+        self._feed(ports.LinkLost(reason, by_broker))
 
     def _feed(self, fact: ports.Port) -> None:
         """Give a fact to the core, after those that wait, and carry out what it orders."""
@@ -261,8 +261,9 @@ class Board:
             self.power_cut(fault.ms)
         elif fault.kind == faults.WIFI_DROP:
             self.wifi.drop(fault.ms)
-        else:
+        elif fault.kind == faults.HALF_OPEN:
             self.wifi.half_open()
+            self._offline("the link went silent")
 
     def _saw(self, opening: Opening) -> None:
         self._witness(opening)

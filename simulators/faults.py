@@ -4,7 +4,7 @@ So a plan is the same for the same seed, and how often each fault happens is cer
 """
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 POWER_CUT = "power_cut"
@@ -13,8 +13,10 @@ HALF_OPEN = "half_open"
 JAM = "jam"
 DUPLICATE = "duplicate"
 DELAY = "delay"
+DUPLICATE_ID = "duplicate_id"
 
-OPENING_KINDS = (POWER_CUT, WIFI_DROP, HALF_OPEN, JAM)
+# In the order in which they are drawn: a new kind comes last, and leaves the draws of the others as they are.
+OPENING_KINDS = (POWER_CUT, WIFI_DROP, HALF_OPEN, JAM, DUPLICATE_ID)
 PUBLISH_KINDS = (DUPLICATE, DELAY)
 
 
@@ -103,6 +105,7 @@ class Profile(NamedTuple):
     jam: int = 0
     duplicate: int = 0
     delay: int = 0
+    duplicate_id: int = 0
 
 
 PROFILES = {
@@ -113,6 +116,13 @@ PROFILES = {
 }
 DEMO = "demo"
 PLANS = (*PROFILES, DEMO)
+
+# What can be asked for on top of a profile, in 1,000 openings; and a slow flash, which every dispenser then has.
+ADDED = {JAM: 50, POWER_CUT: 50, DUPLICATE_ID: 20}
+SLOW_FLASH = "slow_flash"
+
+# How long one save takes on a slow flash, as measured on ESP32s.
+_SLOW_SAVE_MS = (130, 210)
 
 
 class DrawnFaults:
@@ -143,14 +153,24 @@ class DrawnFaults:
         return None
 
 
-def plan_named(name: str, seed: int, devices: Sequence[str]) -> FleetPlan:
-    """The plan called `name` (one of `PLANS`) for these dispensers. Raises `ValueError` for any other name."""
-    if name == DEMO:
+def plan_named(name: str, seed: int, devices: Sequence[str], also: Iterable[str] = ()) -> FleetPlan:
+    """The plan called `name` (one of `PLANS`) for these dispensers, with more of some faults (of `ADDED`).
+
+    Raises `ValueError` for any other name, and for more faults in the demo, whose plan is fixed.
+    """
+    more = tuple(also)
+    if name == DEMO and not more:
         return demo(seed, devices)
     profile = PROFILES.get(name)
     if profile is None:
-        raise ValueError(f"no fault plan is called {name!r}; take one of {', '.join(PLANS)}")
-    return lambda device: DrawnFaults(profile, seed, device)
+        raise ValueError(f"no fault plan is called {name!r}; take one of {', '.join(PROFILES if more else PLANS)}")
+    worse = profile._replace(**{kind: max(getattr(profile, kind), ADDED[kind]) for kind in more})
+    return lambda device: DrawnFaults(worse, seed, device)
+
+
+def slow_save_ms(seed: int, device: str) -> int:
+    """How long this dispenser's flash takes over one save when it is slow."""
+    return random.Random(f"{seed}/{device}/flash").randint(*_SLOW_SAVE_MS)
 
 
 # What the demo promises over the whole fleet is 10 drops, 5 power cuts and a jam. A few more are planned, because a
@@ -186,10 +206,9 @@ def _place(kinds: list[str], spread: int, rng: random.Random) -> dict[int, Fault
 
 
 # The shortest and longest time away. A board takes a moment to boot; a router, some seconds to come back.
-_MS = {POWER_CUT: (300, 1500), WIFI_DROP: (300, 2000), HALF_OPEN: (0, 0), JAM: (0, 0), DUPLICATE: (0, 0)}
-_DELAY_MS = (20, 800)
+_MS = {POWER_CUT: (300, 1500), WIFI_DROP: (300, 2000), DELAY: (20, 800)}
 
 
 def _make(kind: str, rng: random.Random) -> Fault:
-    low, high = _MS.get(kind, _DELAY_MS)
+    low, high = _MS.get(kind, (0, 0))
     return Fault(kind, rng.randint(low, high), rng.randint(10, 90))

@@ -4,7 +4,6 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from ssl import SSLContext
 from types import TracebackType
@@ -12,15 +11,17 @@ from typing import NamedTuple
 
 from firmware.core.dispenser import Dispenser
 from protocol.messages import DEVICE_ID
-from simulators import events
+from simulators import events, faults
 from simulators.board import Board, Core
 from simulators.events import Event
-from simulators.faults import FleetPlan, Strikes, plan_named
+from simulators.faults import FixedFaults, FleetPlan, Strikes, plan_named
 from simulators.flash import Flash
 from simulators.flask import Flask, FlaskSpec
 from simulators.hardware import Hardware
+from simulators.second import ON_S, run_second
 from simulators.truth import Truth
 from simulators.wifi import Network
+from simulators.wire import HeardCore, Wire
 
 FIRMWARE_VERSION = "0.1.0+sim"
 
@@ -46,6 +47,8 @@ class Fleet:
 
     `plan` is one of `faults.PLANS`, or a function from device id to its faults. With `flash_dir` every dispenser's
     flash outlives this process. `on_event` hears every event, synchronously: it must be quick and must not raise.
+    A fault of two boards under one id switches a second one on, with an empty flash and flasks of its own, for a time
+    within `second_on_s`.
     Raises `protocol.fields.BadValue` for a device id that the protocol does not allow.
     """
 
@@ -60,6 +63,7 @@ class Fleet:
         flash_dir: Path | None = None,
         tls: SSLContext | None = None,
         ramp_per_s: int = RAMP_PER_S,
+        second_on_s: tuple[float, float] = ON_S,
         on_event: Callable[[Event], None] | None = None,
     ) -> None:
         for spec in specs:
@@ -68,21 +72,29 @@ class Fleet:
         self.truth = Truth()
         self.faults: Counter[str] = Counter()
         self.boots = 0
+        self.connected = 0
+        """How many dispensers the broker has accepted and still serves, as far as they can be heard."""
+        self.reconnects = 0
+        """Sign-ins of dispensers that had been signed in before."""
         self.crashes: list[Event] = []
         self.boards: dict[str, Board] = {}
+        self.wire = Wire(lambda: asyncio.get_running_loop().time())
         self._network = Network(host, port, tls)
         self._seed = seed
         self._plan = plan_named(plan, seed, [spec.device for spec in specs]) if isinstance(plan, str) else plan
         self._flash_dir = flash_dir
         self._ramp_per_s = ramp_per_s
+        self._second_on_s = second_on_s
         self._on_event = on_event
         self._ramp: asyncio.Task[None] | None = None
+        self._seen: set[str] = set()  # those that have been signed in
+        self._seconds: set[asyncio.Task[None]] = set()  # each runs a second board under a dispenser's id
         self._waiting: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
 
     @property
-    def connected(self) -> int:
-        """How many dispensers the broker has accepted and still serves, as far as they can be heard."""
-        return sum(each.wifi.online for each in self.boards.values())
+    def signed_in(self) -> int:
+        """How many dispensers have been signed in at least once."""
+        return len(self._seen)
 
     @property
     def openings(self) -> int:
@@ -123,9 +135,10 @@ class Fleet:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._ramp is not None:
-            self._ramp.cancel()
-            await asyncio.gather(self._ramp, return_exceptions=True)
+        tasks = [*self._seconds, *([] if self._ramp is None else [self._ramp])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.gather(*(each.stop() for each in self.boards.values()))
 
     def __str__(self) -> str:
@@ -135,14 +148,30 @@ class Fleet:
         )
 
     def _build(self, spec: DispenserSpec) -> Board:
-        rng = random.Random(f"{self._seed}/{spec.device}")
-        flasks = {flask.flask: Flask(flask) for flask in spec.flasks}
         flash = Flash(self._flash_dir / spec.device if self._flash_dir else None, spec.save_ms)
-        make_core: Callable[[], Core] = partial(
-            Dispenser, spec.device, spec.password, FIRMWARE_VERSION, rng.getrandbits
-        )
-        hardware = Hardware(flasks, flash, Strikes(self._plan(spec.device)), rng)
-        return Board(spec.device, make_core, hardware, self._network, self._heard, self.truth.record)
+        return self._board(spec, flash, Strikes(self._plan(spec.device)), "", self._heard)
+
+    def _board(
+        self, spec: DispenserSpec, flash: Flash, strikes: Strikes, name: str, heard: Callable[[Event], None]
+    ) -> Board:
+        rng = random.Random(f"{self._seed}/{spec.device}{name}")
+
+        def make_core() -> Core:
+            core = Dispenser(spec.device, spec.password, FIRMWARE_VERSION, rng.getrandbits)
+            return HeardCore(core, spec.device, self.wire)
+
+        hardware = Hardware({flask.flask: Flask(flask) for flask in spec.flasks}, flash, strikes, rng)
+        return Board(spec.device, make_core, hardware, self._network, heard, self.truth.record)
+
+    def _switch_on_second(self, device: str) -> None:
+        first = self.boards[device]
+        spec = next(spec for spec in self.specs if spec.device == device)
+        name = f"/second/{self.faults[faults.DUPLICATE_ID]}"
+        second = self._board(spec, Flash(), Strikes(FixedFaults()), name, self._heard_second)
+        on_s = second.hardware.rng.uniform(*self._second_on_s)
+        running = asyncio.get_running_loop().create_task(run_second(first, second, on_s))
+        self._seconds.add(running)
+        running.add_done_callback(self._seconds.discard)
 
     async def _power_on(self) -> None:
         loop = asyncio.get_running_loop()
@@ -156,6 +185,14 @@ class Fleet:
     def _heard(self, event: Event) -> None:
         if event.kind == events.FAULT:
             self.faults[event.text] += 1
+            if event.text == faults.DUPLICATE_ID:
+                self._switch_on_second(event.device)
+        elif event.kind == events.ONLINE:
+            self.connected += 1
+            self.reconnects += event.device in self._seen
+            self._seen.add(event.device)
+        elif event.kind == events.OFFLINE:
+            self.connected -= 1
         elif event.kind == events.BOOTED:
             self.boots += 1
         elif event.kind == events.CRASHED:
@@ -169,3 +206,8 @@ class Fleet:
                 waiting.set_exception(FleetBroken(f"{event.device} crashed: {event.text}"))
             elif condition():
                 waiting.set_result(None)
+
+    def _heard_second(self, event: Event) -> None:
+        """A second board is no dispenser of the fleet: of it only a crash counts."""
+        if event.kind == events.CRASHED:
+            self._heard(event)

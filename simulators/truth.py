@@ -1,7 +1,7 @@
 """What physically left every flask, opening by opening, and the comparison of a ledger with it."""
 
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import NamedTuple
 
 from firmware.core.slots import STATES, StoredState, read_state
@@ -118,23 +118,33 @@ class Truth:
         """Every opening kept for one item of a job, jammed ones too."""
         return [opening for opening in self.openings if opening.job == job and opening.item == item]
 
+    def after(self, number: int) -> list[Opening]:
+        """The openings after the first `number`, as far as they are kept, oldest first."""
+        count = min(self.openings_total - number, len(self.openings))
+        return [self.openings[at] for at in range(-count, 0)]
+
     def unjournaled(self) -> tuple[Opening, ...]:
         """Openings that flash knew nothing of when they began."""
-        return tuple(opening for opening in self.openings if opening.job is None)
+        return tuple(opening for opening in self._kept() if opening.job is None)
 
     def double_dispenses(self) -> tuple[DoubleDispense, ...]:
         """Items that were opened more than once, whatever came out. A gate that never moved was not opened."""
         opened: Counter[tuple[str, str, int]] = Counter()
-        for opening in self.openings:
+        for opening in self._kept():
             if opening.end != JAMMED and opening.job is not None and opening.item is not None:
                 opened[opening.device, opening.job, opening.item] += 1
         return tuple(DoubleDispense(*item, count) for item, count in sorted(opened.items()) if count > 1)
 
+    def _kept(self) -> list[Opening]:
+        """Those that are kept now; it may be asked in a thread, while more are recorded."""
+        return list(self.openings)
 
-def compare(truth: Truth, ledger: Iterable[FlaskLedger]) -> Comparison:
+
+def compare(truth: Truth, ledger: Iterable[FlaskLedger], but: Set[str] = frozenset()) -> Comparison:
     """Judge a ledger: each flask's truth must lie from what is dispensed to that plus its items in doubt.
 
     Plain tuples in the order of `FlaskLedger` will do. A flask that the ledger does not name must have lost nothing.
+    `but`: dispensers whose flasks are not judged, for they have a job in hand.
     No tolerance: the amounts are computed from the same integers (`flask.flowed_mg`). Only an item whose power went
     after its gate had closed by itself, and before flash said so, can lie above its target, by the gate's lateness; the
     cuts of a fault plan never fall there.
@@ -142,6 +152,8 @@ def compare(truth: Truth, ledger: Iterable[FlaskLedger]) -> Comparison:
     known = {(row[0], row[1]): (row[2], row[2] + sum(row[3])) for row in ledger}
     divergences = []
     for device, flask in sorted(known.keys() | truth.left_mg.keys()):
+        if device in but:
+            continue
         lowest_mg, highest_mg = known.get((device, flask), (0, 0))
         left_mg = truth.left_mg[device, flask]
         if not lowest_mg <= left_mg <= highest_mg:

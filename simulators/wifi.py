@@ -36,8 +36,8 @@ class Hears(Protocol):
     def received(self, data: bytes) -> None:
         """Bytes came."""
 
-    def lost(self, reason: str) -> None:
-        """The stream ended or could not be opened."""
+    def lost(self, reason: str, by_broker: bool) -> None:
+        """The stream ended or could not be opened. `by_broker`: the broker ended one that was open."""
 
 
 class Wifi:
@@ -145,10 +145,10 @@ class Wifi:
         if attempt == self._attempt:
             self._connecting = None
 
-    def _failed(self, attempt: int, reason: str) -> None:
+    def _failed(self, attempt: int, reason: str, by_broker: bool = False) -> None:
         if attempt == self._attempt:
             self._forget()
-            self._hears.lost(reason)
+            self._hears.lost(reason, by_broker)
 
     def _made(self, link: "_Link", attempt: int) -> None:
         self._streams.append(link)
@@ -172,7 +172,7 @@ class Wifi:
     def _lost(self, link: "_Link", reason: str) -> None:
         self._streams.remove(link)
         if link is self._link and not link.silent:  # of a silent one's end the dispenser cannot know
-            self._failed(self._attempt, reason)
+            self._failed(self._attempt, reason, by_broker=True)
 
 
 class _Link(asyncio.Protocol):

@@ -116,7 +116,7 @@ class _Link:
         while True:
             data = await reader.read(READ_BYTES)
             if not data:
-                self._lost("the broker closed the stream")
+                self._lost("the broker closed the stream", by_broker=True)
                 return
             self.taken.clear()
             self._say(Received(data))
@@ -158,10 +158,10 @@ class _Link:
         if not self._is_over:
             self._tell(fact)
 
-    def _lost(self, reason: str) -> None:
+    def _lost(self, reason: str, by_broker: bool = False) -> None:
         if not self._is_over:
             self.close()
-            self._tell(LinkLost(reason))
+            self._tell(LinkLost(reason, by_broker))
 
 
 def _words(error: BaseException) -> str:

@@ -10,6 +10,10 @@ MIN_GAP_MS = 1000
 # Full jitter: a random wait of up to a ceiling that doubles with each failure.
 FIRST_CEILING_MS = 1000
 MAX_CEILING_MS = 30_000
+# After a broker ended a session that worked, it most likely ended everybody's: 10,000 come back at 1,000 a second.
+CROWD_CEILING_MS = 10_000
+# Should the broker not be back by then, the next wait is as long: 1, 2 and 4 s would gather those that tried too soon.
+_CROWD_FAILURES = 3
 # A refusal that waiting a little does not cure (wrong password, say): once or twice in two minutes.
 REFUSED_WAIT_MS = 60_000
 
@@ -33,6 +37,11 @@ class Backoff:
         """The attempt, or the connection that came of it, ended. (At boot: as after a first failure.)"""
         self._wait(now_ms, 0, min(MAX_CEILING_MS, FIRST_CEILING_MS << self._failures))
         self._failures = min(self._failures + 1, 5)  # 2 ** 5 seconds is above the ceiling
+
+    def ended(self, now_ms: int) -> None:
+        """The broker ended a connection that worked."""
+        self._wait(now_ms, 0, CROWD_CEILING_MS)
+        self._failures = max(self._failures, _CROWD_FAILURES)
 
     def refused(self, now_ms: int) -> None:
         """The broker does not want us: wait long."""

@@ -126,7 +126,7 @@ class Dispenser:
         elif isinstance(fact, Linked):
             self._link(now_ms, out)
         elif isinstance(fact, LinkLost):
-            self._session.lost(now_ms)
+            self._session.lost(now_ms, fact.by_broker)
         elif isinstance(fact, StopPressed):
             self._runner.stop(out)
         elif isinstance(fact, Sampled) and self._session.is_online():

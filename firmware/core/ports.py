@@ -38,12 +38,16 @@ class Linked(Port):
 
 
 class LinkLost(Port):
-    """The stream ended, or could not be opened, or Wi-Fi went away."""
+    """The stream ended, or could not be opened, or Wi-Fi went away.
 
-    NAMES = ("reason",)
+    `by_broker`: the other end closed it, while the network was there.
+    """
 
-    def __init__(self, reason: str) -> None:
+    NAMES = ("reason", "by_broker")
+
+    def __init__(self, reason: str, by_broker: bool = False) -> None:
         self.reason = reason
+        self.by_broker = by_broker
 
 
 class Received(Port):

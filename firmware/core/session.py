@@ -119,12 +119,16 @@ class Session:
         self._heard_at_ms = self._asked_at_ms = now_ms
         self._send(now_ms, packets.connect(self._device, self._password, KEEPALIVE_S, will_topic, will), out)
 
-    def lost(self, now_ms: int) -> None:
-        """The stream is gone. The next attempt follows after a random wait."""
+    def lost(self, now_ms: int, by_broker: bool = False) -> None:
+        """The stream is gone, ended by the broker or not. The next attempt follows after a random wait."""
         if self.state == OFF:
             return
+        everybodys = by_broker and self.state == ONLINE
         self._down(now_ms)
-        self._backoff.failed(now_ms)
+        if everybodys:
+            self._backoff.ended(now_ms)
+        else:
+            self._backoff.failed(now_ms)
 
     def drop(self, now_ms: int, reason: str, out: "list[Port]") -> None:
         """Give the stream up and say why."""

@@ -4,6 +4,8 @@ from broker.server import BrokerNotStarted
 from broker.store import StoreBroken
 from pitada.demo.run import DemoStuck
 from pitada.flashing import FlashingFailed
+from pitada.fleet.api import ApiRefused, ApiUnreachable
+from pitada.fleet.orders import OrdersStuck
 from pitada.local.certificates import CertificatesFailed
 from pitada.local.mosquitto import MosquittoFailed
 from pitada.local.postgresql import LocalPostgresqlError
@@ -18,6 +20,8 @@ from services.recipes import RecipeRefused
 from simulators.fleet import FleetBroken
 
 EXPECTED = (
+    ApiRefused,
+    ApiUnreachable,
     BadSecrets,
     BrokerNotStarted,
     CalibrationRefused,
@@ -30,6 +34,7 @@ EXPECTED = (
     LocalPostgresqlError,
     MosquittoFailed,
     OrderRefused,
+    OrdersStuck,
     PortTaken,
     RecipeRefused,
     StoreBroken,

@@ -3,64 +3,70 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import getpass
 import ssl
-import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.live import Live
-from rich.text import Text
 
+from pitada.cli.fleet_screen import screen, show_result
 from pitada.cli.options import AsJson, DatabaseUrl, DataDir, settings_from
-from pitada.cli.output import configure_logs, console, errors, print_json
-from pitada.cli.summary import show_summary
+from pitada.cli.output import configure_logs, errors
 from pitada.cli.up import stop_on_signal
 from pitada.ledger import open_database
-from services import devices
+from pitada.process import raise_open_files
+from services import people
 from services.clock import now_ms
-from services.devices import DeviceExists, FlaskSetup
 from services.ledger.database import Database
-from simulators.faults import PLANS
-from simulators.flask import FlaskSpec
-from simulators.fleet import DispenserSpec, Fleet
-from simulators.truth import FlaskLedger
+from services.mqtt import BrokerAddress
+from services.settings import Settings
+from simulators.faults import ADDED, DEMO, PLANS, SLOW_FLASH, plan_named, slow_save_ms
+from simulators.fleet import RAMP_PER_S, DispenserSpec, Fleet
 
 if TYPE_CHECKING:
-    from pitada.demo.summary import Summary
+    from pitada.fleet.api import Api
+    from pitada.fleet.orders import Orders
+    from pitada.fleet.run import FleetRun
 
-# Four flasks are usual; 10 kg each lasts for any test.
-FLASKS = 4
-CONTENTS_MG = 10_000_000
-FLOW_MG_PER_S = 20_000
+# Beside a socket for each dispenser: the ledger, the requests, and streams that a fault left half-open.
+_OTHER_FILES = 300
 
-# Screen refreshes a second: smooth, and little work.
-_REFRESH_S = 0.25
+FAULTS = (*ADDED, SLOW_FLASH)
 
 
 def fleet(
-    dispensers: Annotated[int, typer.Option(min=1, max=10_000, help="How many.")] = 3,
-    seed: Annotated[int, typer.Option(help="The same seed breaks the same.")] = 1,
+    dispensers: Annotated[int, typer.Option(min=1, max=20_000, help="How many.")] = 3,
+    seed: Annotated[int, typer.Option(help="The same seed orders the same and breaks the same.")] = 1,
     plan: Annotated[str, typer.Option(help=f"How bad the network and the power are: {', '.join(PLANS)}.")] = "home",
+    fault: Annotated[
+        list[str] | None, typer.Option(help=f"Much more of this, on top: {', '.join(FAULTS)}. May be repeated.")
+    ] = None,
     prefix: Annotated[str, typer.Option(help="Their ids begin with this.")] = "sim",
+    ramp: Annotated[int, typer.Option(min=1, help="Switch on so many a second.")] = RAMP_PER_S,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Order so many jobs, and judge when they have ended.")] = None,
+    rate: Annotated[
+        float | None, typer.Option(min=0.01, help="Order so many jobs a second; without --jobs, for ever.")
+    ] = None,
+    exit_when_done: Annotated[bool, typer.Option("--exit", help="End when the jobs have ended.")] = False,
+    url: Annotated[str | None, typer.Option(help="Address of the dashboard, where the orders are placed.")] = None,
     broker_host: Annotated[str | None, typer.Option(help="Address of the broker.")] = None,
     broker_port: Annotated[int | None, typer.Option(help="Port of the broker.")] = None,
     broker_tls_ca: Annotated[str | None, typer.Option(help="Certificates to trust for a TLS broker.")] = None,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Order so many jobs, and judge when they have ended.")] = None,
-    exit_when_done: Annotated[bool, typer.Option("--exit", help="End when the jobs have ended.")] = False,
     as_json: AsJson = False,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Run simulated dispensers against a running house, until Ctrl-C. They are claimed where they are not yet."""
-    from pitada.demo.summary import flask_ledger
+    """Run simulated dispensers against a running house, until Ctrl-C. They are claimed where they are not yet.
 
-    if plan not in PLANS:
-        raise typer.BadParameter(f"{plan!r} is not one of {', '.join(PLANS)}", param_hint="--plan")
-    if exit_when_done and jobs is None:
-        raise typer.BadParameter("--exit needs --jobs: without it the fleet has no end")
+    With --jobs or --rate it orders too, through the API, as a user does. At the end the ledger is judged by what left
+    the flasks.
+    """
+    from pitada.demo.summary import flask_ledger
+    from pitada.fleet.accounts import claim_fleet
+    from pitada.fleet.run import FleetRun
+
+    faults = fault or []
+    _check(plan, faults, jobs, exit_when_done)
     settings = settings_from(
         data_dir=data_dir,
         database_url=database_url,
@@ -69,84 +75,88 @@ def fleet(
         broker_tls_ca=broker_tls_ca,
     )
     configure_logs()
+    _allow_sockets(dispensers)
     database = open_database(settings)
+    api = None if jobs is None and rate is None else _signed_in(database, url or _dashboard(settings))
     before = flask_ledger(database)
-    specs = [_spec(database, f"{prefix}-{number:04}") for number in range(1, dispensers + 1)]
-    running = Fleet(
+    names = [f"{prefix}-{number:04}" for number in range(1, dispensers + 1)]
+    if errors.is_terminal:
+        errors.print(f"Claiming {dispensers:,} dispensers …")
+    running = _fleet(settings, claim_fleet(database, names), plan, faults, seed, ramp)
+    orders = None if api is None else _orders(api, running, jobs, rate, seed)
+    run = FleetRun(running, orders, database, before, dispensers / ramp)
+    address = BrokerAddress(settings.broker_host, settings.broker_port, settings.broker_tls_ca)
+    result = asyncio.run(_run(run, running, address, exit_when_done))
+    show_result(result, as_json)
+    if result["divergences"] or result["double_dispenses"]:
+        raise typer.Exit(1)
+
+
+def _fleet(
+    settings: Settings, specs: Sequence[DispenserSpec], plan: str, faults: Sequence[str], seed: int, ramp_per_s: int
+) -> Fleet:
+    if SLOW_FLASH in faults:
+        specs = [spec._replace(save_ms=slow_save_ms(seed, spec.device)) for spec in specs]
+    more = [kind for kind in faults if kind in ADDED]
+    return Fleet(
         specs,
         settings.broker_host,
         settings.broker_port,
         seed=seed,
-        plan=plan,
+        plan=plan_named(plan, seed, [spec.device for spec in specs], more),
         flash_dir=settings.data_dir / "simulated-flash",
         tls=None if settings.broker_tls_ca is None else ssl.create_default_context(cafile=settings.broker_tls_ca),
+        ramp_per_s=ramp_per_s,
     )
-    if jobs is not None:
-        summary = asyncio.run(_run_jobs(running, database, before, jobs, seed, exit_when_done))
-        if summary is not None:
-            show_summary("The fleet", summary, as_json)
-        if summary is None or not summary.clean:
-            raise typer.Exit(1)
-        return
-    asyncio.run(_run(running))
-    result = {"dispensers": dispensers, "boots": running.boots, "openings": running.openings, "faults": running.faults}
-    if as_json:
-        print_json(result)
-    else:
-        console.print(str(running))
 
 
-async def _run(fleet: Fleet) -> None:
+def _check(plan: str, fault: Sequence[str], jobs: int | None, exit_when_done: bool) -> None:
+    if plan not in PLANS:
+        raise typer.BadParameter(f"{plan!r} is not one of {', '.join(PLANS)}", param_hint="--plan")
+    for kind in fault:
+        if kind not in FAULTS:
+            raise typer.BadParameter(f"{kind!r} is not one of {', '.join(FAULTS)}", param_hint="--fault")
+    if plan == DEMO and any(kind in ADDED for kind in fault):
+        raise typer.BadParameter("the plan demo has its own faults: choose another plan", param_hint="--fault")
+    if exit_when_done and jobs is None:
+        raise typer.BadParameter("--exit needs --jobs: without it the fleet has no end")
+
+
+def _allow_sockets(dispensers: int) -> None:
+    needed = dispensers + _OTHER_FILES
+    allowed = raise_open_files(needed)
+    if allowed < needed:
+        raise typer.BadParameter(
+            f"{dispensers} dispensers need {needed} open files, and this process may have {allowed}. Run as many as "
+            f"that allows, or allow more: `ulimit -n {needed}` in a root shell, or nofile in "
+            "/etc/security/limits.conf and a new login."
+        )
+
+
+def _dashboard(settings: Settings) -> str:
+    return settings.public_url or f"http://{settings.http_host}:{settings.http_port}"
+
+
+def _signed_in(database: Database, url: str) -> Api:
+    """Before anything is claimed: a dashboard that is not there is said at once."""
+    from pitada.fleet.api import Api
+
+    api = Api(url, lambda: people.new_sign_in_link_token(database, now_ms(), user="fleet"))
+    api.sign_in()
+    return api
+
+
+def _orders(api: Api, fleet: Fleet, jobs: int | None, rate: float | None, seed: int) -> Orders:
+    from pitada.fleet.orders import Orders
+
+    return Orders(api, fleet, jobs=jobs, per_s=rate, seed=seed)
+
+
+async def _run(run: FleetRun, fleet: Fleet, address: BrokerAddress, exit_when_done: bool) -> dict[str, Any]:
+    from pitada.fleet.accounts import known_to_broker
+
+    await known_to_broker(address, fleet.specs[-1])
     stop = stop_on_signal()
-    with _screen() as show:
+    with screen() as show:
         async with fleet:
-            while not stop.is_set():
-                show(str(fleet))
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), _REFRESH_S)
-
-
-async def _run_jobs(
-    fleet: Fleet, database: Database, before: Sequence[FlaskLedger], jobs: int, seed: int, exit_when_done: bool
-) -> Summary | None:
-    """None when it was stopped before its jobs ended."""
-    from pitada.demo.orders import order_and_wait
-    from pitada.demo.summary import summarise
-
-    stop = asyncio.create_task(stop_on_signal().wait())
-    started_s = time.monotonic()
-    async with fleet:
-        ordering = asyncio.create_task(order_and_wait(database, fleet.specs, jobs, seed))
-        try:
-            await asyncio.wait((ordering, stop), return_when=asyncio.FIRST_COMPLETED)
-            if not ordering.done():
-                return None
-            ordering.result()
-            summary = await asyncio.to_thread(summarise, database, fleet, time.monotonic() - started_s, before)
-            if not exit_when_done:
-                await stop
-            return summary
-        finally:
-            ordering.cancel()
-            stop.cancel()
-
-
-def _spec(database: Database, device: str) -> DispenserSpec:
-    """Claims the dispenser; one that is claimed already gets a new password, for the old one is nowhere kept."""
-    flasks = range(1, FLASKS + 1)
-    setups = [FlaskSetup(flask, f"Ingredient {flask}", CONTENTS_MG, CONTENTS_MG, FLOW_MG_PER_S) for flask in flasks]
-    try:
-        password = devices.claim(database, device, name=device, flasks=setups, now_ms=now_ms(), by=getpass.getuser())
-    except DeviceExists:
-        password = devices.rotate_password(database, device)
-    return DispenserSpec(device, password, [FlaskSpec(flask, CONTENTS_MG, FLOW_MG_PER_S) for flask in flasks])
-
-
-@contextlib.contextmanager
-def _screen() -> Iterator[Callable[[str], None]]:
-    """One line that is written anew, on a terminal; nothing elsewhere."""
-    if not errors.is_terminal:
-        yield lambda _text: None
-        return
-    with Live(console=errors, auto_refresh=False, transient=True) as live:
-        yield lambda text: live.update(Text(text), refresh=True)
+            return await run.until(stop, show, exit_when_done=exit_when_done)

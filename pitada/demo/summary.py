@@ -57,17 +57,24 @@ def since(before: Iterable[FlaskLedger], now: Iterable[FlaskLedger], devices: Se
     return since
 
 
-def summarise(database: Database, fleet: Fleet, seconds: float, before: Sequence[FlaskLedger] = ()) -> Summary:
+def summarise(
+    database: Database,
+    fleet: Fleet,
+    seconds: float,
+    before: Sequence[FlaskLedger] = (),
+    but: Set[str] = frozenset(),
+) -> Summary:
     """Judges the ledger by itself (its audit) and by what left the flasks, in-doubt ranges counted.
 
-    `before`: what had left the flasks when the fleet was switched on; other dispensers' flasks are not judged.
+    `before`: what had left the flasks when the fleet was switched on; other dispensers' flasks are not judged, nor are
+    those of dispensers in `but`.
     """
     ledger = since(before, flask_ledger(database), {spec.device for spec in fleet.specs})
     with database.read() as tx:
         books = audit(tx)
         jobs, items = queries.job_counts(tx), queries.item_counts(tx)
         dead_letters = queries.dead_letters(tx)
-    judged = compare(fleet.truth, ledger)
+    judged = compare(fleet.truth, ledger, but)
     problems = (
         *books.problems,
         *(str(divergence) for divergence in judged.divergences),

@@ -19,6 +19,7 @@ from pitada.local import certificates
 from pitada.local.mosquitto import LocalMosquitto
 from pitada.local.postgresql import LocalPostgresql
 from pitada.local.supervisor import Program, Supervisor
+from pitada.process import raise_open_files
 from pitada.secrets import service_accounts, write_private
 from services import devices, people
 from services.clock import now_ms
@@ -32,6 +33,9 @@ START_S = 60.0
 _ACCOUNTS_S = 1.0
 
 _POLL_S = 0.1
+
+# What Mosquitto needs for ten thousand dispensers and some more; many shells start with 1,024.
+_OPEN_FILES = 20_000
 
 
 class UpLocalFailed(Exception):
@@ -75,13 +79,17 @@ class UpLocal:
 
 
 @contextlib.contextmanager
-def up_local(directory: Path, *, http_port: int, broker_port: int) -> Iterator[UpLocal]:
-    """They run while the block runs, and are gone after it. Ports 0: free ones. Raises `UpLocalFailed`."""
+def up_local(directory: Path, *, http_port: int, broker_port: int, tls: bool = True) -> Iterator[UpLocal]:
+    """They run while the block runs, and are gone after it. Ports 0: free ones. Raises `UpLocalFailed`.
+
+    Without `tls` Mosquitto listens for plain TCP, for measurements: the handshakes of a large fleet take its machine.
+    """
     directory = directory.absolute()
     directory.mkdir(parents=True, exist_ok=True)
     directory.chmod(0o711)  # PostgreSQL, started by root, is another user and passes through
+    raise_open_files(_OPEN_FILES)
     files = certificates.Certificates(directory / "certificates")
-    if not files.broker.exists():
+    if tls and not files.broker.exists():
         certificates.make(files.directory)
     with contextlib.ExitStack() as stack:
         supervisor = stack.enter_context(Supervisor())
@@ -94,14 +102,18 @@ def up_local(directory: Path, *, http_port: int, broker_port: int) -> Iterator[U
             broker="external",
             broker_host=LocalMosquitto.host,
             broker_port=broker_port or _free_port(),
-            broker_tls_ca=str(files.authority),
+            broker_tls_ca=str(files.authority) if tls else None,
             http_port=http_port or _free_port(),
         )
         database = stack.enter_context(contextlib.closing(open_database(settings)))
         service_accounts(directory, database, now_ms())
-        tls = Tls(files.broker, files.broker_key)
         accounts = devices.accounts(database)
-        mosquitto = LocalMosquitto(directory / "mosquitto", accounts, settings.broker_port, tls)
+        mosquitto = LocalMosquitto(
+            directory / "mosquitto",
+            accounts,
+            settings.broker_port,
+            Tls(files.broker, files.broker_key) if tls else None,
+        )
         supervisor.start("mosquitto", mosquitto)
         urls = {name: _start_service(supervisor, name, settings) for name in SERVICES}
         _wait_until_well(urls, directory)

@@ -1,7 +1,7 @@
 """Dispensers and accounts: claim a dispenser, configure its flasks, keep the passwords of everything that connects."""
 
-from services.devices.accounts import accounts, ensure_service_account, rotate_password, verify
-from services.devices.claiming import claim
+from services.devices.accounts import accounts, ensure_service_account, rotate_password, rotate_passwords, verify
+from services.devices.claiming import Claim, claim, claim_all
 from services.devices.configuring import configure
 from services.devices.errors import (
     BadSetup,
@@ -17,6 +17,7 @@ from services.devices.flasks import FlaskChange, FlaskSetup
 
 __all__ = [
     "BadSetup",
+    "Claim",
     "DeviceExists",
     "DeviceRefused",
     "FlaskChange",
@@ -28,8 +29,10 @@ __all__ = [
     "UnknownFlask",
     "accounts",
     "claim",
+    "claim_all",
     "configure",
     "ensure_service_account",
     "rotate_password",
+    "rotate_passwords",
     "verify",
 ]

@@ -1,6 +1,7 @@
 """Accounts of everything that connects to the broker. Only hashes are kept; the brokers are configured from them."""
 
 import secrets
+from collections.abc import Iterable
 
 from protocol.access import DEVICE, role_of
 from services.devices.errors import NotAServiceAccount, UnknownAccount
@@ -36,6 +37,20 @@ def rotate_password(db: Database, user: str, *, random_bytes: RandomBytes = secr
         if not rows.set_password_hash(tx, user, hash_password(password, random_bytes)):
             raise UnknownAccount(user)
     return password
+
+
+def rotate_passwords(
+    db: Database, users: Iterable[str], *, random_bytes: RandomBytes = secrets.token_bytes
+) -> dict[str, str]:
+    """Give each of these accounts a new password, in one transaction. Returns them; unknown users are left as they are.
+
+    For accounts that were just seen to be there.
+    """
+    passwords = {user: new_password(random_bytes) for user in users}
+    hashes = {user: hash_password(password, random_bytes) for user, password in passwords.items()}
+    with db.write() as tx:
+        rows.set_password_hashes(tx, hashes)
+    return passwords
 
 
 def ensure_service_account(

@@ -1,12 +1,20 @@
 """Broker accounts, and the rows of a dispenser that the server decides: its name, its flasks, what it should know."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, case, select, update
+from sqlalchemy import Connection, bindparam, case, select, update
 
 from services.ledger import tables
-from services.ledger.inserts import insert_all, insert_new
+from services.ledger.inserts import insert_all, insert_new, insert_those_new
+
+
+class NewDispenser(NamedTuple):
+    """`flasks` are columns of `flask` by name, without `device` and the amounts."""
+
+    device: str
+    name: str
+    flasks: Sequence[Mapping[str, Any]]
 
 
 def password_hashes(tx: Connection) -> dict[str, str]:
@@ -28,30 +36,42 @@ def add_account(tx: Connection, user: str, role: str, stored: str, now_ms: int) 
     return insert_new(tx, tables.account, values)
 
 
+def add_accounts(tx: Connection, role: str, hashes: Mapping[str, str], now_ms: int) -> set[str]:
+    """Add an account with its password hash for each user. Returns those whose name was free."""
+    rows = [{"user": user, "role": role, "hash": hashes[user], "created_at_ms": now_ms} for user in sorted(hashes)]
+    return insert_those_new(tx, tables.account, rows)
+
+
 def set_password_hash(tx: Connection, user: str, stored: str) -> bool:
     """Replace the account's password hash. False: no such account."""
     table = tables.account
     return tx.execute(update(table).where(table.c.user == user).values(hash=stored)).rowcount == 1
 
 
-def add_dispenser(
-    tx: Connection, device: str, name: str, flasks: Sequence[Mapping[str, Any]], *, now_ms: int, by: str
-) -> bool:
-    """Add a dispenser with its (empty) flasks, to be configured as version 1. False: the id is taken.
+def set_password_hashes(tx: Connection, hashes: Mapping[str, str]) -> None:
+    """Replace the password hash of every user that has an account."""
+    if hashes:
+        table = tables.account
+        replaced = update(table).where(table.c.user == bindparam("who")).values(hash=bindparam("new"))
+        tx.execute(replaced, [{"who": user, "new": hashes[user]} for user in sorted(hashes)])
 
-    `flasks` are columns of `flask` by name, without `device` and the amounts.
-    """
-    values = {
-        "device": device,
-        "name": name,
-        "claimed_at_ms": now_ms,
-        "claimed_by": by,
-        "desired_config_version": 1,
-    }
-    if not insert_new(tx, tables.device, values):
-        return False
-    insert_all(tx, tables.flask, [{"device": device, **flask} for flask in flasks])
-    return True
+
+def add_dispensers(tx: Connection, claimed: Sequence[NewDispenser], *, now_ms: int, by: str) -> set[str]:
+    """Add dispensers with their (empty) flasks, to be configured as version 1. Returns those whose id was free."""
+    rows = [
+        {
+            "device": one.device,
+            "name": one.name,
+            "claimed_at_ms": now_ms,
+            "claimed_by": by,
+            "desired_config_version": 1,
+        }
+        for one in sorted(claimed)
+    ]
+    added = insert_those_new(tx, tables.device, rows)
+    flasks = [{"device": one.device, **flask} for one in claimed if one.device in added for flask in one.flasks]
+    insert_all(tx, tables.flask, flasks)
+    return added
 
 
 def flask_settings(tx: Connection, device: str) -> dict[int, dict[str, Any]]:

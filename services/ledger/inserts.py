@@ -14,6 +14,18 @@ def insert_new(tx: Connection, table: Table, values: Mapping[str, Any]) -> bool:
     return tx.execute(_unless_there(tx.dialect.name, table), dict(values)).first() is not None
 
 
+def insert_those_new(tx: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> set[Any]:
+    """Insert the rows whose key is not there yet; the table has a key of one column. Returns the keys of those added.
+
+    Waits for other writers as `insert_new` does; give the rows in the order of their keys, as everyone does.
+    """
+    if not rows:
+        return set()
+    dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
+    added = dialect.insert(table).on_conflict_do_nothing().returning(*table.primary_key.columns)
+    return set(tx.execute(added, list(rows)).scalars())
+
+
 def insert_all(tx: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert the rows, if there are any."""
     if rows:

@@ -1,9 +1,10 @@
 """What an operator does to the stock: refill a flask, count it, say what an item in doubt dispensed."""
 
+from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, Update, and_, bindparam, select, update
+from sqlalchemy import ColumnElement, Connection, Select, Update, and_, bindparam, insert, select, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from protocol.limits import MAX_COUNT
@@ -29,6 +30,43 @@ class BadAmount(StockRefused):
 
 class NotInDoubt(StockRefused):
     """There is nothing to resolve: no such item, or its end is known, or someone resolved it already."""
+
+
+class FirstStock(NamedTuple):
+    """What is in a flask when its dispenser is claimed."""
+
+    device: str
+    flask: int
+    ingredient: str
+    amount_mg: int
+
+
+def first_stock(tx: Connection, stocked: Sequence[FirstStock], *, by: str, now_ms: int) -> None:
+    """The first refill of new flasks, which nobody else knows of yet. Amounts above 0."""
+    if not stocked:
+        return
+    tx.execute(
+        insert(stock_movement),
+        [
+            {
+                "device": one.device,
+                "flask": one.flask,
+                "kind": "refill",
+                "delta_mg": one.amount_mg,
+                "at_ms": now_ms,
+                "by": by,
+                "note": "first stock",
+                "ingredient": one.ingredient,
+            }
+            for one in stocked
+        ],
+    )
+    tx.execute(
+        update(flask)
+        .where(flask.c.device == bindparam("of_device"), flask.c.flask == bindparam("of_flask"))
+        .values(stock_mg=flask.c.stock_mg + bindparam("amount_mg"), revision=flask.c.revision + 1),
+        [{"of_device": one.device, "of_flask": one.flask, "amount_mg": one.amount_mg} for one in stocked],
+    )
 
 
 def refill(

@@ -2,7 +2,7 @@
 
 import random
 
-from firmware.core.backoff import MAX_CEILING_MS, MIN_GAP_MS, REFUSED_WAIT_MS, Backoff
+from firmware.core.backoff import CROWD_CEILING_MS, MAX_CEILING_MS, MIN_GAP_MS, REFUSED_WAIT_MS, Backoff
 
 
 def test_ten_thousand_dispensers_come_back_spread_over_the_ceiling() -> None:
@@ -16,6 +16,36 @@ def test_ten_thousand_dispensers_come_back_spread_over_the_ceiling() -> None:
     assert max(due) <= MAX_CEILING_MS
     buckets = [len([one for one in due if low <= one < low + 3000]) for low in range(0, 30_000, 3000)]
     assert min(buckets) > 120
+
+
+def test_sessions_that_the_broker_ended_come_back_at_a_thousand_a_second_for_ten_thousand() -> None:
+    rng = random.Random(1)
+    due = []
+    for _ in range(2000):
+        backoff = Backoff(rng.getrandbits)
+        backoff.ended(0)
+        due.append(backoff.due_at_ms)
+    assert 9_900 < max(due) <= CROWD_CEILING_MS
+    each_second = [len([one for one in due if low <= one < low + 1000]) for low in range(0, 10_000, 1000)]
+    assert min(each_second) > 150
+    assert max(each_second) < 250
+
+
+def test_no_outage_of_the_broker_makes_ten_thousand_dispensers_storm_it() -> None:
+    rng = random.Random(1)
+    for outage_ms in (300, 1000, 3000, 5000, 10_000, 20_000, 60_000):
+        back_ms = []
+        for _ in range(2000):
+            backoff = Backoff(rng.getrandbits)
+            backoff.ended(0)
+            while backoff.due_at_ms < outage_ms:
+                tried_ms = backoff.due_at_ms
+                backoff.attempted(tried_ms)
+                backoff.failed(tried_ms)
+            back_ms.append(backoff.due_at_ms - outage_ms)
+        most = max([len([one for one in back_ms if low <= one < low + 1000]) for low in range(0, 31_000, 1000)])
+        assert most * 5 < 2000, outage_ms
+        assert max(back_ms) <= MAX_CEILING_MS + MIN_GAP_MS
 
 
 def test_the_ceiling_doubles_and_starts_anew_after_a_success() -> None:

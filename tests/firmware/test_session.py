@@ -5,7 +5,7 @@ import random
 import pytest
 
 from firmware.core import packets
-from firmware.core.backoff import REFUSED_WAIT_MS
+from firmware.core.backoff import CROWD_CEILING_MS, FIRST_CEILING_MS, REFUSED_WAIT_MS
 from firmware.core.packets import Puback, Publish, Suback
 from firmware.core.ports import Connect, Disconnect, Port, Send
 from firmware.core.session import (
@@ -21,8 +21,8 @@ CONNACK = b"\x20\x02\x00\x00"
 SUBACK = b"\x90\x09\x00\x01" + b"\x01" * 7
 
 
-def new_session() -> Session:
-    session = Session("dev-1", "secret", random.Random(1).getrandbits)
+def new_session(seed: int = 1) -> Session:
+    session = Session("dev-1", "secret", random.Random(seed).getrandbits)
     session.start(0)
     return session
 
@@ -36,16 +36,16 @@ def take_all(session: Session, now_ms: int, data: bytes) -> tuple[list[object], 
     return found, out
 
 
-def linked() -> Session:
-    session = new_session()
+def linked(seed: int = 1) -> Session:
+    session = new_session(seed)
     session.connect(1000, [])
     session.next_connection()
     session.linked(1000, "will", b"gone", [])
     return session
 
 
-def online() -> Session:
-    session = linked()
+def online(seed: int = 1) -> Session:
+    session = linked(seed)
     take_all(session, 1000, CONNACK + SUBACK)
     assert session.is_online()
     return session
@@ -253,3 +253,28 @@ def test_it_subscribes_to_what_the_access_rules_allow() -> None:
     _found, out = take_all(linked(), 1000, CONNACK)
     assert topics.CONFIG.topic("dev-1").encode() in sends(out)[0]
     assert b"stock" not in sends(out)[0]
+
+
+def longest_wait_ms(by_broker: bool) -> int:
+    """Of a hundred dispensers that lose their first session at 2,000 ms, before any message was acknowledged."""
+    waits = []
+    for seed in range(100):
+        session = online(seed)
+        session.lost(2000, by_broker)
+        waits.append(session.wake_at_ms() - 2000)
+    return max(waits)
+
+
+def test_a_session_that_the_broker_ended_waits_its_turn_among_ten_thousand() -> None:
+    ended_ms = longest_wait_ms(by_broker=True)
+    assert CROWD_CEILING_MS * 9 // 10 < ended_ms <= CROWD_CEILING_MS
+
+
+def test_a_session_that_the_network_ended_comes_back_in_a_second_or_two() -> None:
+    assert longest_wait_ms(by_broker=False) <= 2 * FIRST_CEILING_MS
+
+
+def test_a_broker_that_closes_the_stream_before_it_let_us_in_is_a_failed_attempt() -> None:
+    session = linked()
+    session.lost(2000, by_broker=True)
+    assert session.wake_at_ms() <= 2000 + 2 * FIRST_CEILING_MS

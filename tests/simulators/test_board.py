@@ -64,7 +64,7 @@ async def test_a_stream_is_opened_used_and_lost(bench: Bench) -> None:
     await bench.until(lambda: bench.core.heard(Received(CONNACK)) and board.wifi.online)
     await bench.until(lambda: bool(bench.peer.streams) and bench.peer.streams[0].received == b"hello")
     bench.peer.streams[0].close()
-    await bench.until(lambda: bench.core.heard(LinkLost("the broker closed the stream")))
+    await bench.until(lambda: bench.core.heard(LinkLost("the broker closed the stream", by_broker=True)))
     assert bench.told(ONLINE) == [""]
     assert bench.told(OFFLINE) == ["the broker closed the stream"]
 

@@ -7,6 +7,7 @@ import pytest
 from simulators.faults import (
     DELAY,
     DUPLICATE,
+    DUPLICATE_ID,
     JAM,
     MAX_OWED,
     OPENING_KINDS,
@@ -22,6 +23,7 @@ from simulators.faults import (
     Strikes,
     demo,
     plan_named,
+    slow_save_ms,
 )
 
 DEVICES = ("disp-1", "disp-2", "disp-3")
@@ -69,7 +71,28 @@ def test_a_profile_comes_close_to_its_rates() -> None:
     found = counts(plan_named("awful", 3, DEVICES), openings=events, publishes=events)
     for kind, rate in PROFILES["awful"]._asdict().items():
         expected = rate * events * len(DEVICES) / 1000
-        assert 0.8 * expected < found[kind] < 1.2 * expected, kind
+        assert 0.8 * expected <= found[kind] <= 1.2 * expected, kind
+
+
+def test_more_of_a_fault_leaves_the_others_where_they_were() -> None:
+    plain, worse = (plan_named("awful", 3, DEVICES, also) for also in ((), (DUPLICATE_ID,)))
+    for device in DEVICES:
+        for number in range(1, 2000):
+            found, expected = worse(device).at_opening(number), plain(device).at_opening(number)
+            assert found == expected or (found is not None and found.kind == DUPLICATE_ID and expected is None)
+    more = counts(worse, openings=4000, publishes=0)[DUPLICATE_ID]
+    assert 0.8 * 240 <= more <= 1.2 * 240
+
+
+def test_the_demo_has_its_own_faults_and_no_more() -> None:
+    with pytest.raises(ValueError, match=r"'demo'; take one of solid, home, warehouse, awful$"):
+        plan_named("demo", 1, DEVICES, also=(JAM,))
+
+
+def test_a_slow_flash_takes_as_long_as_an_esp32s() -> None:
+    taken = [slow_save_ms(1, f"disp-{number}") for number in range(300)]
+    assert (min(taken), max(taken)) == (130, 210)
+    assert taken == [slow_save_ms(1, f"disp-{number}") for number in range(300)]
 
 
 def test_the_solid_profile_has_no_faults() -> None:
@@ -80,7 +103,7 @@ def test_faults_strike_inside_the_opening() -> None:
     for device in DEVICES:
         plan = plan_named("awful", 5, DEVICES)(device)
         drawn = [fault for fault in map(plan.at_opening, range(1, 500)) if fault is not None]
-        assert {fault.kind for fault in drawn} == set(OPENING_KINDS)
+        assert {fault.kind for fault in drawn} == set(OPENING_KINDS) - {DUPLICATE_ID}
         assert all(0 < fault.at_percent < 100 for fault in drawn)
         published = [fault for fault in map(plan.at_publish, range(1, 500)) if fault is not None]
         assert {fault.kind for fault in published} == set(PUBLISH_KINDS)

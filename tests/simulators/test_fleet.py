@@ -12,8 +12,8 @@ from firmware.core.ports import Port
 from protocol.fields import BadValue
 from protocol.messages import JobCompleted
 from simulators import faults
-from simulators.events import CRASHED, Event
-from simulators.faults import DUPLICATE, HALF_OPEN, POWER_CUT, WIFI_DROP, Fault, FixedFaults
+from simulators.events import BOOTED, CRASHED, Event
+from simulators.faults import DUPLICATE, DUPLICATE_ID, HALF_OPEN, POWER_CUT, WIFI_DROP, Fault, FixedFaults
 from simulators.fleet import Fleet, FleetBroken
 from simulators.truth import POWER_LOST, compare
 from tests.simulators.desk import Desk, desk_at, spec
@@ -58,6 +58,7 @@ async def test_a_power_cut_in_the_middle_of_a_flask_ends_in_doubt_and_the_rest_g
         assert done.items[1].dispensed_mg is None
         assert fleet.faults == {POWER_CUT: 1}
         assert fleet.boots == 2
+        assert (fleet.connected, fleet.signed_in, fleet.reconnects) == (1, 1, 1)
         [interrupted] = fleet.truth.of_item(job, 1)
         assert interrupted.end == POWER_LOST
         assert 0 < interrupted.mg < LARGE_MG
@@ -109,6 +110,27 @@ async def test_a_full_flash_refuses_jobs_and_takes_them_again_when_there_is_room
         flash.full = False
         await desk.all_done()
         assert states(desk.completions[job]) == ["done"]
+        assert_true(fleet, desk)
+
+
+async def test_a_second_board_under_the_same_id_is_switched_off_and_the_first_set_up_anew(mosquitto: int) -> None:
+    specs = [spec("name-1")]
+    plan = FixedFaults({1: Fault(DUPLICATE_ID)})
+    heard: list[Event] = []
+    async with (
+        desk_at(mosquitto, specs) as desk,
+        Fleet(
+            specs, "127.0.0.1", mosquitto, plan=lambda _device: plan, on_event=heard.append, second_on_s=(1.0, 1.0)
+        ) as fleet,
+    ):
+        job = desk.place("name-1", (1, SMALL_MG))
+        await desk.all_done()
+        await fleet.wait_until(lambda: fleet.boots == 2 and fleet.connected == 1, within_s=20)
+        assert fleet.faults == {DUPLICATE_ID: 1}
+        assert fleet.reconnects >= 1
+        first, *others = [opening.device for opening in fleet.truth.openings]
+        assert (first, others, states(desk.completions[job])) == ("name-1", [], ["done"])
+        assert [event.text for event in heard if event.kind == BOOTED] == ["power_on", "power_on"]
         assert_true(fleet, desk)
 
 

@@ -109,3 +109,18 @@ def test_the_purpose_of_an_opening_is_the_item_that_the_newest_state_says_is_dis
     assert purpose_of(1, flash) == (None, None)
     assert purpose_of(3, {"state.a": state(10, "pending"), "state.b": state(9, "dispensing")}) == (None, None)
     assert purpose_of(3, {}) == (None, None)
+
+
+def test_a_dispenser_with_a_job_in_hand_is_not_judged() -> None:
+    truth = truth_of(opening(750))
+    assert compare(truth, [FlaskLedger("disp-1", 1, 0), FlaskLedger("disp-2", 1, 5)], but={"disp-1"}).divergences == (
+        Divergence("disp-2", 1, 0, 5, 5),
+    )
+
+
+def test_openings_after_those_that_were_seen_come_in_order_as_far_as_they_are_kept() -> None:
+    truth = truth_of(opening(1), opening(2), opening(3))
+    assert [each.mg for each in truth.after(1)] == [2, 3]
+    assert truth.after(3) == []
+    truth.openings_total += KEPT_OPENINGS  # as after so many more, all but three forgotten
+    assert [each.mg for each in truth.after(0)] == [1, 2, 3]

@@ -29,8 +29,8 @@ class Ear:
         self.data += data
         self._signal.happened()
 
-    def lost(self, reason: str) -> None:
-        self._note(f"lost: {reason}")
+    def lost(self, reason: str, by_broker: bool) -> None:
+        self._note(f"lost by the broker: {reason}" if by_broker else f"lost: {reason}")
 
     def _note(self, what: str) -> None:
         self.heard.append(what)
@@ -87,7 +87,7 @@ async def test_a_closed_port_is_a_lost_link_that_names_the_address(peer: Peer) -
 async def test_the_broker_closing_the_stream_is_a_lost_link(peer: Peer) -> None:
     wifi, ear = await connected(peer)
     peer.streams[0].close()
-    await peer.signal.until(lambda: ear.heard[-1] == "lost: the broker closed the stream")
+    await peer.signal.until(lambda: ear.heard[-1] == "lost by the broker: the broker closed the stream")
     assert not wifi.online
 
 

@@ -10,6 +10,7 @@ from services.devices import (
     accounts,
     ensure_service_account,
     rotate_password,
+    rotate_passwords,
     verify,
 )
 from services.ledger.database import Database
@@ -21,6 +22,14 @@ def test_a_rotated_password_replaces_the_old_one(kitchen: Any) -> None:
     assert new != old
     assert verify(kitchen.database, "mix-2", new)
     assert not verify(kitchen.database, "mix-2", old)
+
+
+def test_many_passwords_are_rotated_at_once(kitchen: Any) -> None:
+    old = {device: kitchen.claim(device) for device in ("mix-2", "mix-3", "mix-4")}
+    new = rotate_passwords(kitchen.database, ["mix-2", "mix-4"])
+    assert set(new) == {"mix-2", "mix-4"}
+    assert all(verify(kitchen.database, device, password) for device, password in {**old, **new}.items())
+    assert not verify(kitchen.database, "mix-2", old["mix-2"])
 
 
 def test_the_password_of_an_unknown_account_cannot_be_rotated(database: Database) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from services.devices import BadSetup, DeviceExists, FlaskSetup, accounts, claim, verify
+from services.devices import BadSetup, Claim, DeviceExists, FlaskSetup, accounts, claim, claim_all, verify
 from services.ledger import tables
 from services.ledger.database import Database
 
@@ -82,3 +82,21 @@ def test_a_dispenser_needs_a_name(database: Database) -> None:
 def test_a_dispenser_may_be_claimed_before_its_flasks_are_known(database: Database) -> None:
     claimed(database, flasks=())
     assert rows(database, tables.flask) == []
+
+
+def test_many_are_claimed_at_once_and_those_that_are_known_keep_what_they_have(database: Database) -> None:
+    known = claimed(database, "mix-2")
+    claims = [Claim(f"mix-{number}", f"Mixer {number}", FLASKS) for number in (3, 1, 2)]
+    made = claim_all(database, claims, now_ms=6, by="ana")
+    assert set(made) == {"mix-1", "mix-3"}
+    assert all(verify(database, device, password) for device, password in {**made, "mix-2": known}.items())
+    assert [device["name"] for device in rows(database, tables.device)] == ["Mixer 1", "Mixer", "Mixer 3"]
+    stocks = [(flask["device"], flask["stock_mg"], flask["revision"]) for flask in rows(database, tables.flask)]
+    assert stocks == [(f"mix-{number}", mg, int(mg > 0)) for number in (1, 2, 3) for mg in (500_000, 0)]
+    assert [move["delta_mg"] for move in rows(database, tables.stock_movement)] == [500_000] * 3
+
+
+def test_of_many_none_is_claimed_when_one_cannot_be(database: Database) -> None:
+    with pytest.raises(BadSetup, match="device is 'Mixer'"):
+        claim_all(database, [Claim("mix-1", "Mixer", FLASKS), Claim("Mixer", "Mixer", FLASKS)], now_ms=6, by="ana")
+    assert rows(database, tables.device) == []
