@@ -86,6 +86,7 @@ def judge(
         *(f"debited twice: {row}" for row in twice),
         *still_open,
         *stale,
+        *([f"{reserved_mg} mg are reserved"] if reserved_mg else []),
     ]
     return Verdict(
         receipted_lost=len(lost),

@@ -23,7 +23,7 @@ class Flashes:
         for device, flash in self._flashes():
             if self._seen_writes.get(device) != flash.writes:
                 self._seen_writes[device] = flash.writes
-                self.receipted |= _receipted(flash.read())
+                self.receipted |= receipted(flash.read())
 
     def busy(self) -> list[str]:
         """The dispensers that have a job in hand, or a report that was not receipted."""
@@ -39,7 +39,8 @@ def _state(slots: dict[str, bytes]) -> StoredState | None:
     return max(states, key=lambda state: state.generation, default=None)
 
 
-def _receipted(slots: dict[str, bytes]) -> set[str]:
+def receipted(slots: dict[str, bytes]) -> set[str]:
+    """The jobs of the reports that are receipted, by what is in flash."""
     state = _state(slots)
     if state is None:
         return set()

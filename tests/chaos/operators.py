@@ -14,9 +14,9 @@ from services.ledger.database import Database, DatabaseUnavailable
 from simulators.fleet import Fleet
 from tests.chaos.house_kills import FLASKS
 
-# Who orders. A request that has no answer is made again this soon.
+# Who orders. A request that has no answer is made again so much later, drawn anew each time.
 USER = "soak"
-_AGAIN_S = 0.2
+_AGAIN_S = (0.5, 2.0)
 _ANSWER_S = 10.0
 
 # A flask stays open for 0.1 to 0.6 s: long enough for faults to fall into it.
@@ -25,7 +25,7 @@ _TARGET_MG = (2_000, 12_000)
 # Of a thousand orders: those that are cancelled within two seconds. Between two looks at what needs somebody: seconds.
 _CANCELLED = 80
 _CHANGES_MIND_S = 2.0
-_LOOK_S = 3.0
+_LOOK_S = 1.0
 
 
 class Operators:
@@ -76,8 +76,8 @@ class Operators:
         """Retry a job that did not give everything, and weigh what an item in doubt gave."""
         while not stop.is_set():
             await is_set_within(stop, _LOOK_S)
-            latest = (await self._ask(client, "list", "/api/v1/jobs?limit=100", method="GET")).json()
-            ended = [job for job in latest if job["state"] in JOB_ENDS and job["device"] in self._devices]
+            path = f"/api/v1/jobs?limit=20&device={self._rng.choice(self._devices)}"
+            ended = [job for job in (await self._ask(client, "list", path)).json() if job["state"] in JOB_ENDS]
             doubtful = [
                 (job["job"], item["item"])
                 for job in ended
@@ -106,21 +106,20 @@ class Operators:
         what: str,
         path: str,
         *,
-        method: str = "POST",
         json: "dict[str, object] | None" = None,
         headers: "dict[str, str] | None" = None,
     ) -> httpx2.Response:
         """The answer, however often it takes; one of the server's own trouble is none."""
         while True:
             try:
-                answer = await client.request(method, path, json=json, headers=headers)
+                answer = await client.request("GET" if what == "list" else "POST", path, json=json, headers=headers)
             except httpx2.TransportError:
                 answer = None
             if answer is not None and answer.status_code < 500:
                 self.answers[f"{what} {answer.status_code}"] += 1
                 return answer
             self.no_answers += 1
-            await asyncio.sleep(_AGAIN_S)
+            await asyncio.sleep(self._rng.uniform(*_AGAIN_S))
 
 
 async def is_set_within(event: asyncio.Event, within_s: float) -> bool:

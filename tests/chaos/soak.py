@@ -15,6 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
+
 from services.ledger import queries
 from services.ledger.database import Database
 from simulators.faults import Fault, FaultPlan, plan_named
@@ -26,6 +28,8 @@ from tests.chaos.probes import Probes
 from tests.chaos.proxy import FaultProxy
 from tests.chaos.servers import OPERATOR
 from tests.chaos.site import Site, site
+
+log = structlog.get_logger(__name__)
 
 # Between two kills, and between two faults of the network.
 _KILL_S = (2.0, 5.0)
@@ -153,10 +157,13 @@ class _Soak:
             victim = rng.choice(victims)
             if await asyncio.to_thread(self._real.running.kill, victim):
                 self._kills[victim] += 1
+                log.info("killed", process=victim)
                 tasks.create_task(self._recover(victim))
 
     async def _recover(self, victim: str) -> None:
-        self._back_s.append((victim, await self._probes.recovery_s(victim)))
+        seconds = await self._probes.recovery_s(victim)
+        log.info("serves again", process=victim, after_s=round(seconds, 2))
+        self._back_s.append((victim, seconds))
 
     async def _break_network(self, stop: asyncio.Event) -> None:
         rng = self._rng("faults")
