@@ -68,6 +68,7 @@ class Wanted:
 async def run(wanted: Wanted) -> dict[str, Any]:
     """The figures of one soak; `held` says whether all promises did."""
     began = time.monotonic()
+    load = os.getloadavg()[0]
     # Kills come at least two seconds apart, and each may use up a report.
     reports = int(wanted.minutes * 60 / _KILL_S[0]) + 50
     with site(wanted.broker, wanted.database, wanted.dispensers, reports, seed=wanted.seed, fsync=wanted.fsync) as real:
@@ -77,7 +78,13 @@ async def run(wanted: Wanted) -> dict[str, Any]:
             soak = _Soak(wanted, real, proxy, probes)
             async with soak.fleet:
                 figures = await soak.run()
-    return {**vars(wanted), "machine": _machine(), **figures, "wall_s": round(time.monotonic() - began, 1)}
+    return {
+        **vars(wanted),
+        "machine": _machine(),
+        "load_before": round(load, 1),
+        **figures,
+        "wall_s": round(time.monotonic() - began, 1),
+    }
 
 
 class _Soak:
