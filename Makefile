@@ -35,7 +35,7 @@ bench: setup  ## The figures in the docs: make bench ARGS="NAME --json"
 	@bash scripts/servers.sh
 	@$(RUN)/python -m tests.benchmarks $(ARGS)
 
-soak: setup  ## Kills and outages for minutes: make soak ARGS="ingest-kills --json"
+soak: setup  ## Kills and outages for minutes: make soak ARGS="--minutes 10 --json"
 	@bash scripts/servers.sh
 	@$(RUN)/python -m tests.chaos $(ARGS)
 
