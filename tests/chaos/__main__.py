@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--database", choices=(*site.DATABASES, "both"), help="of the soak; both, or the broker's usual"
     )
     parser.add_argument("--plan", choices=PLANS, default="awful", help="of the soak: what befalls the dispensers")
-    parser.add_argument("--orders-per-s", type=float, help="of the soak: one for each dispenser every 50 s")
+    parser.add_argument("--orders-per-s", type=float, help="of the soak: one for each dispenser every 100 s")
     parser.add_argument("--json", action="store_true", help="print the whole figures, one JSON line a run")
     parser.add_argument("--messages", type=int, default=100_000, help="backlog of ingest-kills")
     parser.add_argument("--kills", type=int, help="50 of ingest, 10 of each server, 40 of the house")

@@ -85,14 +85,15 @@ class Operators:
                 if item["state"] == "in_doubt" and item["resolution"] is None
             ]
             if doubtful:
-                await asyncio.to_thread(self._weigh, *self._rng.choice(doubtful))
+                item = self._rng.choice(doubtful)
+                weighed_mg = sum(opening.mg for opening in self._fleet.truth.of_item(*item))
+                await asyncio.to_thread(self._weigh, *item, weighed_mg)
             short = [job["job"] for job in ended if job["state"] != "done"]
             if short:
                 await self._ask(client, "retry", f"/api/v1/jobs/{self._rng.choice(short)}/retry")
 
-    def _weigh(self, job: str, item: int) -> None:
+    def _weigh(self, job: str, item: int, weighed_mg: int) -> None:
         """As `pitada resolve --weighed` does it; when it cannot be noted now, somebody comes again."""
-        weighed_mg = sum(opening.mg for opening in self._fleet.truth.of_item(job, item))
         try:
             with self._database.write() as tx:
                 stock.resolve(tx, job, item, outcome="weighed", weighed_mg=weighed_mg, by=USER, now_ms=now_ms())

@@ -49,7 +49,7 @@ _LOOK_S = 1.0
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be run. `orders_per_s` None: a job for each dispenser every 50 s."""
+    """What is to be run. `orders_per_s` None: a job for each dispenser every 100 s, and two a second at least."""
 
     broker: str = "mosquitto"
     database: str = "postgresql"
@@ -62,7 +62,7 @@ class Wanted:
 
     @property
     def rate_per_s(self) -> float:
-        return self.orders_per_s or max(1.0, self.dispensers / 50)
+        return self.orders_per_s or max(2.0, self.dispensers / 100)
 
 
 async def run(wanted: Wanted) -> dict[str, Any]:
@@ -149,10 +149,13 @@ class _Soak:
         async with asyncio.TaskGroup() as tasks:
             working = tasks.create_task(self._operators.work(self._wanted.rate_per_s, stop))
             looking = tasks.create_task(self._watch_flashes())
-            breaking = asyncio.gather(self._break_network(stop), self._kill_parts(stop, tasks))
+            breaking = [
+                tasks.create_task(self._break_network(stop)),
+                tasks.create_task(self._kill_parts(stop, tasks)),
+            ]
             await asyncio.sleep(self._wanted.minutes * 60)
             stop.set()
-            await breaking
+            await asyncio.wait(breaking)
             self._over.set()
             await working
             looking.cancel()
