@@ -8,7 +8,7 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pitada.cli.output import configure_logs
@@ -52,9 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 _LONG = ("back_s", "differences", "problems")
 
 
-def _run(name: str, asked: argparse.Namespace) -> list[tuple[dict[str, Any], bool]]:
+def _run(name: str, asked: argparse.Namespace) -> Iterable[tuple[dict[str, Any], bool]]:
+    """Figures of one run after the other, and whether it held."""
     if name == "soak":
-        return [_soak(kind, asked) for kind in _databases(asked)]
+        return (_soak(kind, asked) for kind in _databases(asked))
     if name == "ingest-kills":
         drains = [
             asyncio.run(ingest_kills.run(kind, asked.seed, asked.messages, asked.kills or 50))

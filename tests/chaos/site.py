@@ -60,6 +60,11 @@ class Site:
     def account(self, user: str) -> Account:
         return Account(user, self.passwords[user])
 
+    def tracebacks(self) -> dict[str, int]:
+        """How many each service has written into its log: nothing that is killed around it is an error of its own."""
+        found = {log.stem: log.read_text(errors="replace").count("Traceback (most") for log in self.logs.glob("*.log")}
+        return {name: count for name, count in found.items() if count}
+
     async def well(self) -> None:
         """Returns when every service can do its work."""
         deadline = time.monotonic() + _WELL_WITHIN_S

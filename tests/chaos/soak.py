@@ -128,6 +128,7 @@ class _Soak:
             **vars(verdict),
             "kills": dict(self._kills),
             "ended_by_themselves": dict(self._real.running.ended),
+            "tracebacks": self._real.tracebacks(),
             "recovery_s": recovery,
             "network_faults": dict(self._proxy.faults),
             "connections_struck": dict(self._proxy.struck),
