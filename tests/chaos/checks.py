@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 
 from sqlalchemy import text
@@ -13,16 +13,16 @@ from protocol.messages import StockChanged
 from protocol.states import JOB_ENDS, JOB_STATES
 from services.ledger import queries
 from services.ledger.audit import audit
-from services.ledger.database import Database
-from services.ledger.views import FlaskView
+from services.ledger.database import Database, Transaction
+from services.ledger.views import FlaskView, JobView
 from services.mqtt import Account, BrokerAddress, BrokerLost, connected
 from simulators.fleet import Fleet
 from simulators.truth import compare
 from tests.chaos.operators import USER
 from tests.chaos.workload import ended
 
-# More than any soak places.
-ALL = 1_000_000
+# A query names each job that it wants the items of, and a database takes so many names only.
+_PAGE = 1_000
 
 # Ingest tells 500 flasks in half a second, and all of them again when the broker has lost its retained messages.
 _STOCK_WITHIN_S = 30.0
@@ -67,7 +67,7 @@ def judge(
     judged = compare(fleet.truth, since((), flask_ledger(database), {spec.device for spec in fleet.specs}))
     with database.read() as tx:
         books = audit(tx)
-        jobs = queries.jobs(tx, limit=ALL)
+        jobs = list(every_job(tx))
         twice = tx.execute(
             text("SELECT job, item FROM stock_movement WHERE job IS NOT NULL GROUP BY job, item HAVING count(*) > 1")
         ).all()
@@ -107,8 +107,15 @@ def judge(
 def open_jobs(database: Database) -> list[str]:
     """Those that have not ended, in words."""
     with database.read() as tx:
-        jobs = queries.jobs(tx, states=set(JOB_STATES) - set(JOB_ENDS), limit=ALL)
-    return [f"{job.job} of {job.device} is {job.state}" for job in jobs]
+        return [f"{job.job} of {job.device} is {job.state}" for job in every_job(tx, set(JOB_STATES) - set(JOB_ENDS))]
+
+
+def every_job(tx: Transaction, states: Set[str] | None = None) -> Iterator[JobView]:
+    """All that there are, in these states when they are given."""
+    page = queries.jobs(tx, states=states, limit=_PAGE)
+    while page:
+        yield from page
+        page = queries.jobs(tx, states=states, limit=_PAGE, before=page[-1].job)
 
 
 async def stale_stock(database: Database, broker: BrokerAddress, operator: Account) -> list[str]:

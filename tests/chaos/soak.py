@@ -231,7 +231,7 @@ class _Soak:
         """The fleet's jobs and items by their state; the probes' are not counted."""
         with database.read() as tx:
             letters = queries.dead_letters(tx)
-            jobs = [job for job in queries.jobs(tx, limit=checks.ALL) if job.device in self.fleet.boards]
+            jobs = [job for job in checks.every_job(tx) if job.device in self.fleet.boards]
         return {
             "jobs": Counter(job.state for job in jobs),
             "items": Counter(item.state for job in jobs for item in job.items),

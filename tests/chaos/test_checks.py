@@ -11,6 +11,7 @@ from services.ledger.database import Database
 from services.orders import OrderedItem
 from simulators.fleet import Fleet
 from simulators.truth import CLOSED, Opening
+from tests.chaos import checks
 from tests.chaos.checks import Verdict, judge
 from tests.chaos.house_kills import claim
 from tests.chaos.operators import USER
@@ -55,6 +56,19 @@ def test_an_order_that_was_answered_and_is_gone_is_seen(database: Database, flee
 def test_an_order_of_which_nobody_was_told_and_that_does_not_end_is_seen(database: Database, fleet: Fleet) -> None:
     orders.place(database, device="sim-000", items=[OrderedItem(1, 100)], now_ms=now_ms(), job_id="J", by=USER)
     assert wrong(judge(database, fleet, set(), {}, [])) == {"orders_doubled", "open_jobs", "reserved_mg"}
+
+
+def test_every_job_is_looked_at_however_many_pages_they_take(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim(database, 1)
+    monkeypatch.setattr(checks, "_PAGE", 2)
+    for number in range(5):
+        orders.place(database, device="sim-000", items=[OrderedItem(1, 100)], now_ms=7, job_id=f"J{number}", by=USER)
+    with database.read() as tx:
+        assert {job.job for job in checks.every_job(tx)} == {f"J{number}" for number in range(5)}
+        assert len(list(checks.every_job(tx, {"queued"}))) == 5
+        assert list(checks.every_job(tx, {"done"})) == []
 
 
 def test_what_left_a_flask_without_the_ledgers_word_is_seen(database: Database, fleet: Fleet) -> None:
