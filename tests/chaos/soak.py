@@ -4,11 +4,9 @@
 """
 
 import asyncio
-import itertools
 import os
 import platform
 import random
-import statistics
 import time
 from collections import Counter, deque
 from collections.abc import Callable
@@ -26,6 +24,7 @@ from tests.chaos.flashes import Flashes
 from tests.chaos.operators import Operators, is_set_within
 from tests.chaos.probes import Probes
 from tests.chaos.proxy import FaultProxy
+from tests.chaos.recoveries import Recovery, summary
 from tests.chaos.servers import OPERATOR
 from tests.chaos.site import Site, site
 
@@ -107,7 +106,7 @@ class _Soak:
         self._flashes = Flashes(self.fleet)
         self._operators = Operators(real.dashboard_url, real.database, self.fleet, self._rng("operators"))
         self._kills: Counter[str] = Counter()
-        self._back_s: list[tuple[str, float]] = []
+        self._recoveries: list[Recovery] = []
 
     async def run(self) -> dict[str, Any]:
         started = time.monotonic()
@@ -122,9 +121,9 @@ class _Soak:
         verdict = await asyncio.to_thread(
             checks.judge, self._real.database, self.fleet, receipted, self._operators.placed, stale
         )
-        recovery = self._recovery()
+        recovery = summary(self._recoveries)
         return {
-            "held": verdict.held and not self._real.running.ended and recovery["p99"] <= BACK_WITHIN_S,
+            "held": verdict.held and not self._real.running.ended and recovery.get("p99", 0) <= BACK_WITHIN_S,
             **vars(verdict),
             "kills": dict(self._kills),
             "ended_by_themselves": dict(self._real.running.ended),
@@ -172,9 +171,10 @@ class _Soak:
                 tasks.create_task(self._recover(victim))
 
     async def _recover(self, victim: str) -> None:
-        seconds = await self._probes.recovery_s(victim)
-        log.info("serves again", process=victim, after_s=round(seconds, 2))
-        self._back_s.append((victim, seconds))
+        killed_s = time.monotonic()
+        took_s = await self._probes.recovery_s(victim)
+        log.info("serves again", process=victim, after_s=round(took_s, 2))
+        self._recoveries.append(Recovery(victim, killed_s, took_s))
 
     async def _break_network(self, stop: asyncio.Event) -> None:
         rng = self._rng("faults")
@@ -212,20 +212,6 @@ class _Soak:
                 break
             await asyncio.sleep(_LOOK_S)
         return time.monotonic() - began
-
-    def _recovery(self) -> dict[str, Any]:
-        everything = sorted(seconds for _, seconds in self._back_s)
-        by_victim = {
-            victim: round(max(seconds for _, seconds in each), 2)
-            for victim, each in itertools.groupby(sorted(self._back_s), key=lambda one: one[0])
-        }
-        percentiles = statistics.quantiles(everything, n=100, method="inclusive") if len(everything) > 1 else []
-        return {
-            "p50": round(percentiles[49], 2) if percentiles else 0.0,
-            "p99": round(percentiles[98], 2) if percentiles else 0.0,
-            "max": round(everything[-1], 2) if everything else 0.0,
-            "slowest": by_victim,
-        }
 
     def _counts(self, database: Database) -> dict[str, Any]:
         """The fleet's jobs and items by their state; the probes' are not counted."""
