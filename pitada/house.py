@@ -99,8 +99,7 @@ async def open_service(settings: Settings, name: str) -> AsyncIterator[House]:
         spare_the_collector()
 
         async def run() -> None:
-            await _await_tables(database, service.health)
-            await asyncio.to_thread(devices.ensure_service_account, database, account.user, account.password, now_ms())
+            await _await_tables(database, service.health, account)
             await service.run()
 
         url = await stack.enter_async_context(_http(settings, [service]))
@@ -202,11 +201,16 @@ def _link(site: _Site, account: Account, health: Health, *, lasting: bool = Fals
     return connected(site.broker, account, persistent=lasting, manual_ack=lasting, on_refusal=refused)
 
 
-async def _await_tables(database: Database, health: Health) -> None:
-    """Migrations are run once, by `pitada migrate`: services that start together only wait for it."""
+async def _await_tables(database: Database, health: Health, account: Account | None = None) -> None:
+    """Migrations are run once, by `pitada migrate`: services that start together only wait for it.
+
+    Returns with `account` able to sign in, however often the database goes away before that.
+    """
     while True:
         try:
             if await asyncio.to_thread(database.is_current):
+                if account is not None:
+                    await asyncio.to_thread(devices.ensure_service_account, database, *account, now_ms())
                 return
             health.down("tables", "the tables are of another version")
         except DatabaseUnavailable as down:
