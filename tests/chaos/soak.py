@@ -26,12 +26,14 @@ from tests.chaos.probes import Probes
 from tests.chaos.proxy import FaultProxy
 from tests.chaos.recoveries import Recovery, summary
 from tests.chaos.servers import OPERATOR
-from tests.chaos.site import Site, site
+from tests.chaos.site import HOUSE, Site, site
 
 log = structlog.get_logger(__name__)
 
 # Between two kills, and between two faults of the network.
 _KILL_S = (2.0, 5.0)
+# All of it in one process: that one is killed about as often as each of five is.
+_HOUSE_KILL_S = (8.0, 20.0)
 _FAULT_S = (0.5, 3.0)
 
 # The promise: at most this long after a kill it serves again.
@@ -163,7 +165,8 @@ class _Soak:
     async def _kill_parts(self, stop: asyncio.Event, tasks: asyncio.TaskGroup) -> None:
         rng = self._rng("kills")
         victims = self._real.running.names
-        while not await is_set_within(stop, rng.uniform(*_KILL_S)):
+        between_s = _HOUSE_KILL_S if victims == (HOUSE,) else _KILL_S
+        while not await is_set_within(stop, rng.uniform(*between_s)):
             victim = rng.choice(victims)
             if await asyncio.to_thread(self._real.running.kill, victim):
                 self._kills[victim] += 1
