@@ -13,8 +13,8 @@ from tests.chaos.restarter import Restarter, children
 
 _SOON_S = 10.0
 
-# Its child outlives it unless it is killed too.
-PARENT = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(600)'], check=True)"
+# Its child outlives it, for longer than a test waits, unless it is killed too.
+PARENT = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(20)'], check=True)"
 
 
 def program(tmp_path: Path, code: str) -> Program:
