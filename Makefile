@@ -38,7 +38,7 @@ bench: setup  ## The figures in the docs: make bench ARGS="NAME --json"
 simulate: setup  ## The product in a world where every fault is a seed: make simulate ARGS="--seeds 20000 --json"
 	@$(RUN)/python -m tests.simulation $(ARGS)
 
-soak: setup  ## Kills and outages for minutes: make soak ARGS="ingest-kills --json"
+soak: setup  ## Kills and outages for minutes: make soak ARGS="--minutes 10 --json"
 	@bash scripts/servers.sh
 	@$(RUN)/python -m tests.chaos $(ARGS)
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
@@ -16,9 +17,15 @@ from dashboard.pages import jobs as job_pages
 from dashboard.problems import Problem, respond
 from dashboard.refusals import problem_of
 from dashboard.security import HEADERS, Guard, NotSignedIn
+from services.ledger.database import DatabaseUnavailable
 from services.ledger.stock import StockRefused
 from services.orders import OrderRefused
 from services.recipes import RecipeRefused
+
+_log = structlog.get_logger(__name__)
+
+# A database that was restarted answers after a second or two.
+_RETRY_S = 2
 
 STATIC = Path(__file__).with_name("static")
 API = "/api/"
@@ -53,6 +60,7 @@ def create_app(deps: Dashboard) -> FastAPI:
     app.add_exception_handler(recipes.VersionNeeded, _version_needed)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(DatabaseUnavailable, _unavailable)
     app.add_exception_handler(Exception, _broken)
     return app
 
@@ -91,6 +99,20 @@ async def _http_error(request: Request, error: Exception) -> Response:
         return respond(problem)
     title = "There is no such page" if error.status_code == 404 else error.detail
     return rendering.render(request, "refused.html", error.status_code, title=title, detail="Go back to the board.")
+
+
+async def _unavailable(request: Request, error: Exception) -> Response:
+    # It passes by itself, or whoever watches the database knows: one line, where an error of ours has its trace.
+    _log.warning("asked while the database was away", method=request.method, path=request.url.path, reason=str(error))
+    detail = "Try again in a moment. An order with an Idempotency-Key is placed once, however often it is sent."
+    problem = Problem(503, "The database does not answer", detail, "database_unavailable")
+    response: Response
+    if request.url.path.startswith(API):
+        response = respond(problem)
+    else:
+        response = rendering.render(request, "refused.html", 503, title=problem.title, detail="Try again in a moment.")
+    response.headers["Retry-After"] = str(_RETRY_S)
+    return response
 
 
 async def _broken(request: Request, error: Exception) -> Response:

@@ -9,6 +9,7 @@ from dashboard.channel import Viewer
 from dashboard.deps import Dashboard, dashboard, user_of
 from dashboard.live import NothingToWatch, TooManyViewers
 from dashboard.security import own_origin
+from services.ledger.database import DatabaseUnavailable
 
 # A browser calls the link lost after 3.5 s of silence, so that people see it within 5.
 BEAT_S = 1.5
@@ -43,15 +44,15 @@ async def _serve(socket: WebSocket, job: str | None) -> None:
     if not own_origin(socket.headers, deps.public_url):
         await socket.close(OTHER_SITE)
         return
-    if await to_thread.run_sync(user_of, socket) is None:
-        await socket.close(NOT_SIGNED_IN)
-        return
     try:
+        if await to_thread.run_sync(user_of, socket) is None:
+            await socket.close(NOT_SIGNED_IN)
+            return
         async with deps.feed.watch(job) as viewer:
             await _converse(socket, viewer, deps)
     except NothingToWatch:
         await socket.close(NO_SUCH_JOB)
-    except TooManyViewers:
+    except (TooManyViewers, DatabaseUnavailable):
         await socket.close(TRY_LATER)
 
 

@@ -6,8 +6,9 @@ from dashboard.live import LiveFeed
 from services.health import Health
 from services.ledger.database import Database, DatabaseUnavailable
 
-# A person reads it, or a supervisor that asks every few seconds.
+# A person reads it, or a supervisor that asks every few seconds. Who waits for it to be back waits for every look.
 _LOOK_S = 1.0
+_LOOK_WHILE_DOWN_S = 0.2
 
 
 async def health(health: Health, feed: LiveFeed, database: Database) -> None:
@@ -23,4 +24,4 @@ async def health(health: Health, feed: LiveFeed, database: Database) -> None:
                 health.up()
             else:
                 health.down("broker", "not connected")
-        await asyncio.sleep(_LOOK_S)
+        await asyncio.sleep(_LOOK_S if health.ok else _LOOK_WHILE_DOWN_S)

@@ -3,7 +3,8 @@
     broker <-> ingest -> ledger <- dispatch <-> broker -> live feed -> browser
 
 `open_house` runs them in one process and one event loop; `open_service` runs one of them, against a broker and a
-database that run elsewhere. The ledger works in threads.
+database that run elsewhere. The ledger works in threads. What only one of them needs is imported when that one is made:
+a service that is started again after a crash serves a third sooner without the others' libraries.
 """
 
 import asyncio
@@ -15,13 +16,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from broker.server import EmbeddedBroker
-from dashboard import watch
-from dashboard.app import create_app
-from dashboard.deps import Dashboard
-from dashboard.ledger_reads import ledger_reads
-from dashboard.live import LiveFeed
-from dashboard.subscriber import follow
 from pitada.broker_files import write_accounts
 from pitada.ledger import named_database, open_database
 from pitada.process import spare_the_collector
@@ -80,7 +74,6 @@ class _Service:
 @contextlib.asynccontextmanager
 async def open_house(settings: Settings) -> AsyncIterator[House]:
     """Everything runs while the block runs. A part that breaks for good ends the block with its error."""
-    spare_the_collector()
     async with contextlib.AsyncExitStack() as stack:
         database = await asyncio.to_thread(open_database, settings)
         stack.callback(database.close)
@@ -88,6 +81,7 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
         address = await stack.enter_async_context(_broker(settings, database))
         site = _Site(settings, database, address)
         services = [make(site, accounts[f"svc_{name}"]) for name, make in SERVICES.items()]
+        spare_the_collector()
         health = tuple(service.health for service in services)
         await stack.enter_async_context(_running(*(service.run for service in services)))
         yield House(database, address, await stack.enter_async_context(_http(settings, services)), health)
@@ -102,10 +96,10 @@ async def open_service(settings: Settings, name: str) -> AsyncIterator[House]:
         site = _Site(settings, database, _address(settings))
         account = own_account(settings, f"svc_{name}")
         service = SERVICES[name](site, account)
+        spare_the_collector()
 
         async def run() -> None:
-            await _await_tables(database, service.health)
-            await asyncio.to_thread(devices.ensure_service_account, database, account.user, account.password, now_ms())
+            await _await_tables(database, service.health, account)
             await service.run()
 
         url = await stack.enter_async_context(_http(settings, [service]))
@@ -148,6 +142,13 @@ def _dispatch(site: _Site, account: Account) -> _Service:
 
 
 def _dashboard(site: _Site, account: Account) -> _Service:
+    from dashboard import watch
+    from dashboard.app import create_app
+    from dashboard.deps import Dashboard
+    from dashboard.ledger_reads import ledger_reads
+    from dashboard.live import LiveFeed
+    from dashboard.subscriber import follow
+
     health = Health("dashboard", now_ms)
     feed = LiveFeed(ledger_reads(site.database), now_ms)
     public_url = site.settings.public_url
@@ -176,6 +177,8 @@ async def _broker(settings: Settings, database: Database) -> AsyncIterator[Broke
     if settings.broker == "external":
         yield _address(settings)
         return
+    from broker.server import EmbeddedBroker
+
     async with EmbeddedBroker(
         settings.broker_host,
         settings.broker_port,
@@ -198,11 +201,16 @@ def _link(site: _Site, account: Account, health: Health, *, lasting: bool = Fals
     return connected(site.broker, account, persistent=lasting, manual_ack=lasting, on_refusal=refused)
 
 
-async def _await_tables(database: Database, health: Health) -> None:
-    """Migrations are run once, by `pitada migrate`: services that start together only wait for it."""
+async def _await_tables(database: Database, health: Health, account: Account | None = None) -> None:
+    """Migrations are run once, by `pitada migrate`: services that start together only wait for it.
+
+    Returns with `account` able to sign in, however often the database goes away before that.
+    """
     while True:
         try:
             if await asyncio.to_thread(database.is_current):
+                if account is not None:
+                    await asyncio.to_thread(devices.ensure_service_account, database, *account, now_ms())
                 return
             health.down("tables", "the tables are of another version")
         except DatabaseUnavailable as down:

@@ -13,6 +13,7 @@ from typing import Self
 
 from broker import mosquitto
 from pitada.broker_files import user_to_become
+from pitada.local.ports import free_port
 
 # Debian keeps it where only root's PATH looks.
 _PLACES = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin"])
@@ -84,7 +85,7 @@ class LocalMosquitto:
         self._end(signal.SIGKILL)  # one that ended by itself is still to be taken leave of
         attempts = 1 if self.port else _PORT_ATTEMPTS
         for attempt in range(attempts):
-            port = self.port or _free_port(self.host)
+            port = self.port or free_port(self.host)
             self._write_files(port)
             self._log_start = self.log.stat().st_size if self.log.exists() else 0
             with (self._directory / "mosquitto.err").open("wb") as errors:
@@ -183,10 +184,3 @@ class LocalMosquitto:
             process.kill()
             process.wait()
             raise MosquittoFailed(f"Mosquitto did not stop within {_STOP_S:.0f} s and was killed.") from None
-
-
-def _free_port(host: str) -> int:
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -4,12 +4,13 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from pitada.local.ports import free_port
 
 # The server's one role, owner of its one database.
 ROLE = "pitada"
@@ -89,8 +90,9 @@ class LocalPostgresql:
             self._initialise()
         self._password = (self.directory / "password").read_text()
         # A restart keeps the port, so that clients find the server again.
-        for _ in range(PORTS_TRIED):
-            self._port = self._port or _free_port()
+        is_restart = self._port != 0
+        for _ in range(1 if is_restart else PORTS_TRIED):
+            self._port = self._port or free_port()
             self._process = self._spawn()
             if self._ready():
                 self.url = f"postgresql+psycopg://{ROLE}:{self._password}@127.0.0.1:{self._port}/{DATABASE}"
@@ -98,7 +100,8 @@ class LocalPostgresql:
             self._process = None
             if "could not bind" not in self._log_tail():
                 break
-            self._port = 0
+            if not is_restart:
+                self._port = 0
         raise LocalPostgresqlError(f"PostgreSQL did not start in {self.directory}. Its log ends:\n{self._log_tail()}")
 
     def stop(self) -> None:
@@ -216,10 +219,3 @@ def _find_programs() -> Path:
 def _account() -> str | None:
     """The account that the server's programs run as; None: the caller's own."""
     return "postgres" if os.geteuid() == 0 else None
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import shlex
-import socket
 import sys
 import threading
 import time
@@ -17,6 +16,7 @@ from pitada.house import SERVICES
 from pitada.ledger import open_database
 from pitada.local import certificates
 from pitada.local.mosquitto import LocalMosquitto
+from pitada.local.ports import free_port
 from pitada.local.postgresql import LocalPostgresql
 from pitada.local.supervisor import Program, Supervisor
 from pitada.process import raise_open_files
@@ -101,9 +101,9 @@ def up_local(directory: Path, *, http_port: int, broker_port: int, tls: bool = T
             database_password_file=postgresql.password_file,
             broker="external",
             broker_host=LocalMosquitto.host,
-            broker_port=broker_port or _free_port(),
+            broker_port=broker_port or free_port(),
             broker_tls_ca=str(files.authority) if tls else None,
-            http_port=http_port or _free_port(),
+            http_port=http_port or free_port(),
         )
         database = stack.enter_context(contextlib.closing(open_database(settings)))
         service_accounts(directory, database, now_ms())
@@ -115,25 +115,29 @@ def up_local(directory: Path, *, http_port: int, broker_port: int, tls: bool = T
             Tls(files.broker, files.broker_key) if tls else None,
         )
         supervisor.start("mosquitto", mosquitto)
-        urls = {name: _start_service(supervisor, name, settings) for name in SERVICES}
+        urls = {}
+        for name in SERVICES:
+            program, urls[name] = service(name, settings)
+            supervisor.start(name, program)
         _wait_until_well(urls, directory)
         settings_file = directory / "settings.env"
         write_private(settings_file, _exports(settings))
         yield UpLocal(settings, settings_file, urls, supervisor, database, mosquitto)
 
 
-def _start_service(supervisor: Supervisor, name: str, settings: Settings) -> str:
-    """Where it is reached."""
-    port = settings.http_port if name == "dashboard" else _free_port()
-    environment = {
-        **os.environ,
-        **_environment(settings),
-        "PITADA_HEALTH_PORT": str(port),
-        "PITADA_HTTP_PORT": str(port),
-    }
-    command = [str(Path(sys.executable).with_name("pitada")), "serve", name]
-    supervisor.start(name, Program(command, environment, settings.data_dir / "logs" / f"{name}.log"))
-    return f"http://127.0.0.1:{port}"
+def service(name: str, settings: Settings) -> tuple[Program, str]:
+    """`pitada serve NAME`, not started yet, and where it will be reached."""
+    port = settings.http_port if name == "dashboard" else free_port()
+    own = settings.model_copy(update={"health_port": port, "http_port": port})
+    return pitada(own, "serve", name), f"http://127.0.0.1:{port}"
+
+
+def pitada(settings: Settings, *arguments: str) -> Program:
+    """A `pitada` command with these settings, not started yet; its log is named after its last argument."""
+    command = [str(Path(sys.executable).with_name("pitada")), *arguments]
+    return Program(
+        command, {**os.environ, **_environment(settings)}, settings.data_dir / "logs" / f"{arguments[-1]}.log"
+    )
 
 
 def _wait_until_well(urls: Mapping[str, str], directory: Path) -> None:
@@ -163,10 +167,3 @@ def _environment(settings: Settings) -> dict[str, str]:
 def _exports(settings: Settings) -> str:
     lines = [f"export {name}={shlex.quote(value)}\n" for name, value in sorted(_environment(settings).items())]
     return "# `. settings.env`, and every `pitada` command of that shell works on this house.\n" + "".join(lines)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

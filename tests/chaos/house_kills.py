@@ -135,12 +135,12 @@ class House:
             self._process = None
 
 
-def claim(database: Database, dispensers: int) -> list[DispenserSpec]:
+def claim(database: Database, dispensers: int, prefix: str = "sim") -> list[DispenserSpec]:
     """That many dispensers, claimed."""
     numbers = range(1, FLASKS + 1)
     setups = [FlaskSetup(flask, f"Spice {flask}", CONTENTS_MG, CONTENTS_MG, FLOW_MG_PER_S) for flask in numbers]
     flasks = [FlaskSpec(flask, CONTENTS_MG, FLOW_MG_PER_S) for flask in numbers]
-    names = [f"sim-{number:03}" for number in range(dispensers)]
+    names = [f"{prefix}-{number:03}" for number in range(dispensers)]
     return [
         DispenserSpec(
             name, devices.claim(database, name, name=name, flasks=setups, now_ms=now_ms(), by="chaos"), flasks

@@ -3,8 +3,10 @@ settles that in the ledger and shows it to the feed, as ingest and the broker wo
 """
 
 import asyncio
+import contextlib
 import itertools
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -67,6 +69,17 @@ class House:
 
     def new_id(self) -> str:
         return f"job-{next(self.ids):04}"
+
+    @contextlib.contextmanager
+    def without_database(self) -> Iterator[None]:
+        """The ledger's file cannot be opened while the block runs."""
+        away = self.ledger.with_suffix(".away")
+        self.database.close()
+        self.ledger.rename(away)
+        self.ledger.mkdir()
+        yield
+        self.ledger.rmdir()
+        away.rename(self.ledger)
 
     # ---- dispensers
 

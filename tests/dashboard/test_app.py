@@ -83,6 +83,19 @@ def test_an_error_of_ours_is_a_problem_without_its_insides(house: House, monkeyp
     assert "content-security-policy" in response.headers
 
 
+def test_while_the_database_is_away_who_asks_is_told_to_try_again_and_the_next_answer_is_right(house: House) -> None:
+    client = house.client()
+    with house.without_database():
+        call, page = client.get("/api/v1/stock"), client.get("/stock")
+    assert (call.status_code, page.status_code) == (503, 503)
+    assert (call.headers["content-type"], call.json()["code"]) == ("application/problem+json", "database_unavailable")
+    assert "The database does not answer" in page.text
+    for response in (call, page):
+        assert int(response.headers["retry-after"]) > 0
+        assert "content-security-policy" in response.headers
+    assert client.get("/api/v1/stock").json()
+
+
 def test_nothing_is_made_at_import_and_two_apps_share_nothing(house: House) -> None:
     assert environment() is not environment()
     assert house.app.state.templates is not environment()

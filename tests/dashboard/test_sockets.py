@@ -4,7 +4,7 @@ import pytest
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from dashboard.sockets import NO_SUCH_JOB, NOT_SIGNED_IN, OTHER_SITE
+from dashboard.sockets import NO_SUCH_JOB, NOT_SIGNED_IN, OTHER_SITE, TRY_LATER
 from tests.dashboard.house import HOST, House
 
 ORIGIN = {"origin": HOST}
@@ -28,6 +28,12 @@ def test_another_sites_page_cannot_listen_with_our_cookie(client: TestClient, he
 
 def test_a_job_that_is_not_there_closes_the_socket(client: TestClient) -> None:
     assert closed_with(client, "/ws/jobs/nothing", ORIGIN) == NO_SUCH_JOB
+
+
+def test_while_the_database_is_away_a_listener_is_asked_to_come_again(house: House) -> None:
+    client = house.client()
+    with house.without_database():
+        assert closed_with(client, "/ws/live", ORIGIN) == TRY_LATER
 
 
 def test_the_board_gets_a_snapshot_equal_to_a_fresh_read(client: TestClient) -> None:

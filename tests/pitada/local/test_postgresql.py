@@ -2,12 +2,14 @@
 
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy import make_url
 
 from pitada.local import postgresql
 from pitada.local.postgresql import LocalPostgresql, LocalPostgresqlError
@@ -38,6 +40,19 @@ def test_what_was_committed_outlives_a_crash_and_the_url_stays(directory: Path) 
         with connect(server) as connection:
             assert connection.execute("SELECT value FROM kept").fetchone() == (7,)
     assert not (directory / "data" / "postmaster.pid").exists()
+
+
+def test_a_restart_waits_for_its_own_port_rather_than_serve_where_nobody_looks(directory: Path) -> None:
+    with LocalPostgresql(directory, fsync=False) as server:
+        url = server.url
+        server.kill()
+        with (
+            socket.create_server(("127.0.0.1", make_url(url).port or 0)),
+            pytest.raises(LocalPostgresqlError, match="could not bind"),
+        ):
+            server.start()
+        server.start()
+        assert server.url == url
 
 
 def test_it_asks_for_its_password(directory: Path) -> None:
