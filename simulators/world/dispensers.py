@@ -109,8 +109,14 @@ class Dispensers:
         self._stopping.append(asyncio.get_running_loop().create_task(old.stop()))
         self._swaps += 1
         self._fit(device, old.hardware.flasks, old.hardware.strikes)
+        new = self.boards[device]
+
+        def begin() -> None:
+            if self.boards[device] is new:  # else it was swapped again meanwhile
+                new.boot()
+
         # The old one's power is off before the new one's is on: its task runs first.
-        asyncio.get_running_loop().call_later(0.001, self.boards[device].boot)
+        asyncio.get_running_loop().call_later(0.001, begin)
 
     def _fit(self, device: str, flasks: dict[int, Flask], strikes: Strikes | None = None) -> None:
         spec = self._specs[device]

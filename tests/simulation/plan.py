@@ -76,7 +76,7 @@ CONTENTS_MG = 100 * STOCK_MG
 FLOWS_MG_PER_S = (2000, 5000, 20_000)
 
 # Whoever waits for something to do gives up after so many virtual seconds.
-PATIENCE_S = 10.0
+PATIENCE_S = 7.0
 
 
 class Action(NamedTuple):
@@ -135,6 +135,10 @@ def draw(seed: int) -> Plan:
     if rng.random() < 0.4:
         # Misfortunes never come singly.
         breaks[1:] = [action._replace(at=breaks[0].at + rng.randint(0, 4)) for action in breaks[1:]]
+    if rng.random() < 0.2:
+        # What nobody could take yet goes with the broker.
+        deaf = _action(rng.choice((INGEST_KILL, DATABASE_AWAY)), rng, devices, 40)._replace(wait_ms=0)
+        breaks += [deaf, _action(BROKER_CRASH, rng, devices, 1)._replace(at=deaf.at + rng.randint(1, 12))]
     actions += breaks
     return Plan(seed, specs, tuple(sorted(actions, key=lambda action: action.at)))
 

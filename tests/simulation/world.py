@@ -27,8 +27,8 @@ from tests.simulation.processes import Process, connected, worker
 _BEGAN_MS = 1_800_000_000_000
 
 # The services look less often than in a house: nothing depends on how soon, and each look costs as much.
-_DISPATCH_LOOKS_S = 1.3
-_INGEST_LOOKS_S = 4.0
+_DISPATCH_LOOKS_S = 2.3
+_INGEST_LOOKS_S = 5.0
 
 # A silent half-open stream, a back-off, a repeat of a report and twelve requests after a restore can follow each other.
 _SETTLES_WITHIN_S = 400.0
