@@ -29,28 +29,33 @@ _STOPPED_MS = 60_000
 class Latency:
     """`late_ms` of every opening under each trouble; `stop_ms` from the button to the closed flask in a flood, stalled.
 
-    `turn_us` is the most processor time that a turn of the loop took beside an open flask; `problems` must be empty.
+    `turn_us` is the most processor time that a turn of the loop took, of every opening under each trouble; `problems`
+    must be empty.
     """
 
     late_ms: dict[str, list[int]]
-    turn_us: int
+    turn_us: dict[str, list[int]]
     stop_ms: list[int]
     flooded: int
     problems: tuple[str, ...]
 
     @property
     def held(self) -> bool:
-        """No turn was long, and a flask was on time more often than not: the host may have other work at any moment."""
+        """A flask was on time, and no turn long, more often than not under each trouble.
+
+        A firmware that blocks does so every time. The host may have other work at any moment, as may the VM's own V8.
+        """
         usual_ms = max(statistics.median(late) for late in self.late_ms.values())
-        turns_are_short = self.turn_us <= LATE_MS * 1000
-        return turns_are_short and usual_ms <= LATE_MS and statistics.median(self.stop_ms) <= STOP_MS
+        usual_us = max(statistics.median(turns) for turns in self.turn_us.values())
+        is_on_time = usual_ms <= LATE_MS and usual_us <= LATE_MS * 1000
+        return is_on_time and statistics.median(self.stop_ms) <= STOP_MS
 
 
 async def run(directory: Path, image: Path, tries: int) -> Latency:
     """Open a flask `tries` times under each trouble."""
     late: dict[str, list[int]] = {trouble: [] for trouble in TROUBLES}
+    turn_us: dict[str, list[int]] = {trouble: [] for trouble in TROUBLES}
     stop_ms: list[int] = []
-    turn_us = 0
     async with (
         peer(flask(1, settle_ms=0), flask(2, settle_ms=0)) as one,
         Vm(image, directory, DEVICE_MAIN, *(DEVICE, "secret", "127.0.0.1", one.port, ""), heap_bytes=HEAP_BYTES) as vm,
@@ -67,7 +72,7 @@ async def run(directory: Path, image: Path, tries: int) -> Latency:
                 await _strike(one, trouble)
                 _closed, _flask, _open_ms, late_ms, longest_us = (await vm.said("closed ", seq)).split()
                 late[trouble].append(int(late_ms))
-                turn_us = max(turn_us, int(longest_us))
+                turn_us[trouble].append(int(longest_us))
                 if trouble == "stall":
                     one.resume()
                 await one.until(lambda wanted=seq: one.is_receipted(wanted))  # type: ignore[misc]  # binds now
