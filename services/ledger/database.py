@@ -66,6 +66,12 @@ class Database:
         """
         self.url = url
         self.engine = engine or _engine(url, password)
+        # SQLite's own switch for it throws away every statement that the connection has prepared, so a connection is
+        # switched once and then only read with.
+        self._reading = self.engine
+        if engine is None and self.dialect == "sqlite":
+            self._reading = _engine(url, password)
+            event.listen(self._reading, "connect", _only_read)
 
     @property
     def dialect(self) -> str:
@@ -107,30 +113,26 @@ class Database:
 
         On SQLite it holds the file's one write lock from the start, so it never fails half-way for another writer.
         """
-        with _answering(), self.engine.connect() as tx:
+        with _answering(), self.engine.connect() as tx, tx.begin():
             if self.dialect == "sqlite":
-                tx.execution_options(sqlite_begin="BEGIN IMMEDIATE")
-            with tx.begin():
-                yield tx
+                _begin_sqlite(tx, "BEGIN IMMEDIATE")
+            yield tx
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A consistent snapshot: every query in the block sees the same moment. Nothing can be written in it."""
-        with _answering(), self.engine.connect() as tx:
+        with _answering(), self._reading.connect() as tx:
             if self.dialect == "postgresql":
                 tx.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             with tx.begin():
                 if self.dialect == "sqlite":
-                    tx.exec_driver_sql("PRAGMA query_only=ON")
-                try:
-                    yield tx
-                finally:
-                    if self.dialect == "sqlite":
-                        tx.exec_driver_sql("PRAGMA query_only=OFF")
+                    _begin_sqlite(tx, "BEGIN")
+                yield tx
 
     def close(self) -> None:
         """Close every connection. The object may not be used after."""
         self.engine.dispose()
+        self._reading.dispose()
 
 
 def known_revisions() -> frozenset[str]:
@@ -149,12 +151,13 @@ def _answering() -> Iterator[None]:
     """What the drivers raise when the server is gone, the disk is full or a lock is not to be had, as one error."""
     try:
         yield
-    except (OperationalError, InterfaceError) as error:
+    except (OperationalError, InterfaceError, sqlite3.OperationalError) as error:
+        told = getattr(error, "orig", error)
         # To SQLite's driver a mistake in a statement is an operational error too; that one is ours.
-        name = getattr(error.orig, "sqlite_errorname", None)
+        name = getattr(told, "sqlite_errorname", None)
         if name is not None and not name.startswith(_SQLITE_AWAY):
             raise
-        raise DatabaseUnavailable(f"the database does not answer: {error.orig}") from error
+        raise DatabaseUnavailable(f"the database does not answer: {told}") from error
 
 
 def _engine(url: str, password: str | None) -> Engine:
@@ -182,7 +185,6 @@ def _engine(url: str, password: str | None) -> Engine:
 def prepare_sqlite(engine: Engine) -> Engine:
     """Let every connection of an SQLite engine be as the ledger needs it."""
     event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
@@ -208,5 +210,11 @@ def _use_wal(connection: Any) -> None:
             return
 
 
-def _begin_sqlite(tx: Connection) -> None:
-    tx.exec_driver_sql(str(tx.get_execution_options().get("sqlite_begin", "BEGIN")))
+def _only_read(connection: Any, _record: object) -> None:
+    connection.execute("PRAGMA query_only=ON")
+
+
+def _begin_sqlite(tx: Connection, how: str) -> None:
+    driver = tx.connection.driver_connection
+    assert driver is not None  # what has begun is connected
+    driver.execute(how)

@@ -38,8 +38,8 @@ class MemoryLedger(Database):
         self.raw = sqlite3.connect(":memory:", check_same_thread=False)
         engine = create_engine("sqlite://", creator=lambda: self.raw, poolclass=StaticPool)
         super().__init__("sqlite://", engine=prepare_sqlite(engine))
-        with engine.connect():
-            pass  # the connection is prepared
+        # One for all transactions of all worlds, which follow each other: half of a short one is to connect.
+        self._connection = engine.connect()
         _empty().backup(self.raw)
 
     def reset(self, kitchen: Kitchen) -> None:
@@ -68,8 +68,7 @@ class MemoryLedger(Database):
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        self._answer()
-        with super().write() as tx:
+        with self._transaction("BEGIN IMMEDIATE") as tx:
             yield tx
         if self.doubt_next:
             self.doubt_next = False
@@ -78,9 +77,16 @@ class MemoryLedger(Database):
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        self._answer()
-        with super().read() as tx:
+        with self._transaction("BEGIN") as tx:
             yield tx
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[Connection]:
+        if self.is_away:
+            raise DatabaseUnavailable("the database is away")
+        with self._connection.begin():
+            self.raw.execute(begin)
+            yield self._connection
 
     def _refill(self, content: Content) -> None:
         """Only the rows change: with the tables every prepared statement would be thrown away."""
@@ -97,10 +103,6 @@ class MemoryLedger(Database):
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """What is committed, for checkers: past every fault."""
         return self.raw.execute(query, values).fetchall()
-
-    def _answer(self) -> None:
-        if self.is_away:
-            raise DatabaseUnavailable("the database is away")
 
     def _count(self, _tx: object, _cursor: object, statement: str, *_: object) -> None:
         if self._statements_left is None or statement.startswith("PRAGMA"):
