@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, Subquery, Table, and_, case, func, or_, select, text
 
 from services.ledger.held import ITEM_ENDED
+from services.ledger.jobs_sql import constant
 from services.ledger.tables import flask, job, job_item, stock_movement
 
 # Problems told in words; the count of divergences is complete.
@@ -101,12 +102,12 @@ def _rows(table: Table) -> Select[int]:
 
 @cache
 def _items_done() -> Select[int]:
-    return _rows(job_item).where(job_item.c.state == "done")
+    return _rows(job_item).where(job_item.c.state == constant("done"))
 
 
 @cache
 def _in_doubt() -> Select[int]:
-    return _rows(job_item).where((job_item.c.state == "in_doubt") & job_item.c.resolution.is_(None))
+    return _rows(job_item).where((job_item.c.state == constant("in_doubt")) & job_item.c.resolution.is_(None))
 
 
 @cache
@@ -161,7 +162,7 @@ def _wrong_movements() -> Select[Any]:
     )
     rows = case((moved.job.is_(None), 0), else_=1)
     sum_mg = func.coalesce(moved.delta_mg, 0)
-    missing = (job_item.c.state == "done") & job_item.c.resolution.is_(None) & moved.job.is_(None)
+    missing = (job_item.c.state == constant("done")) & job_item.c.resolution.is_(None) & moved.job.is_(None)
     return (
         select(job_item.c.job, job_item.c.item, job_item.c.state, amount_mg, rows, sum_mg)
         .outerjoin(stock_movement, _IS_OF_ITEM)

@@ -33,9 +33,17 @@ _JOBS = bindparam("jobs", type_=String(), expanding=True)
 _FROM_STATES = bindparam("from_states", type_=String(), expanding=True)
 
 
+def constant(value: str | int) -> ColumnElement[Any]:
+    """A state or a rank, written into the statement.
+
+    SQLite compares a bound one with its partial indexes, and so prepares the statement anew for each execution.
+    """
+    return literal_column(f"'{value}'" if isinstance(value, str) else str(value))
+
+
 def is_open(table: FromClause = tables.job) -> ColumnElement[bool]:
     """The job has not ended. Written as the partial index `ix_job_open` has it: SQLite uses that for no other form."""
-    return table.c.rank < literal_column("3")
+    return table.c.rank < constant(3)
 
 
 def is_unanswered(table: FromClause = tables.job) -> ColumnElement[bool]:
@@ -44,8 +52,8 @@ def is_unanswered(table: FromClause = tables.job) -> ColumnElement[bool]:
     Written as the partial index `ix_job_unanswered` has it.
     """
     return and_(
-        table.c.state == literal_column("'expired'"),
-        table.c.says == literal_column("'server'"),
+        table.c.state == constant("expired"),
+        table.c.says == constant(SERVER),
         table.c.seq.is_not(None),
     )
 
@@ -141,7 +149,7 @@ def skip_items() -> ReturningUpdate[str, int, int, int]:
     """(job, item, flask, target_mg) of those that it skipped. Takes `jobs`."""
     return (
         update(tables.job_item)
-        .where(_ITEM.job.in_(_JOBS), _ITEM.state == "pending")
+        .where(_ITEM.job.in_(_JOBS), _ITEM.state == constant("pending"))
         .values(state="skipped", rank=item_rank("skipped", SERVER), says=SERVER)
         .returning(_ITEM.job, _ITEM.item, _ITEM.flask, _ITEM.target_mg)
     )
@@ -152,5 +160,5 @@ def overdue(now_ms: ColumnElement[int] | int | None) -> Select[str, str]:
     return (
         select(_JOB.device, _JOB.job)
         .join(tables.device, _DEVICE.device == _JOB.device)
-        .where(is_open(), _JOB.rank < job_rank("running"), _JOB.expires_at_ms <= now_ms)
+        .where(is_open(), _JOB.rank < constant(job_rank("running")), _JOB.expires_at_ms <= now_ms)
     )

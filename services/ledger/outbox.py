@@ -29,6 +29,7 @@ from protocol.messages import CancelJob, ConfigureDispenser, FlaskConfig, Offere
 from protocol.states import JOB_TRANSITIONS, SERVER, item_rank, job_rank
 from protocol.topics import CANCEL, CONFIG, OFFER, Channel
 from services.ledger import jobs, jobs_sql, outbox_sql, polling, tables
+from services.ledger.jobs_sql import constant
 from services.ledger.tables import WHOLE_JOB
 
 # The answer to a command takes a round trip of two flash writes (up to 0.2 s each on an ESP32) and one ingest batch,
@@ -220,7 +221,9 @@ def _to_number(_now_ms: ColumnElement[int] | None) -> Select[Any]:
     is_free = and_(
         _takes_jobs(),
         _DEVICE.job.is_(None),
-        ~exists().where(busy.c.device == _JOB.device, jobs_sql.is_open(busy), busy.c.rank >= job_rank("offered")),
+        ~exists().where(
+            busy.c.device == _JOB.device, jobs_sql.is_open(busy), busy.c.rank >= constant(job_rank("offered"))
+        ),
     )
     is_oldest = ~exists().where(
         older.c.device == _JOB.device,
@@ -233,8 +236,8 @@ def _to_number(_now_ms: ColumnElement[int] | None) -> Select[Any]:
     return _of_online(_JOB.job, _JOB.state).where(
         jobs_sql.is_open(),
         or_(
-            and_(_JOB.state == "queued", is_free, is_oldest),
-            and_(_JOB.state == "offered", _JOB.seq.is_(None), _DEVICE.resend_left == 0),
+            and_(_JOB.state == constant("queued"), is_free, is_oldest),
+            and_(_JOB.state == constant("offered"), _JOB.seq.is_(None), _DEVICE.resend_left == 0),
         ),
     )
 
@@ -247,10 +250,10 @@ def _to_offer(now_ms: ColumnElement[int] | None) -> Select[Any]:
     what it has in hand only now and then.
     """
     item = tables.job_item.c
-    begun = exists().where(item.job == _JOB.job, item.rank > item_rank("pending"))
-    unanswered = _JOB.state == "offered"
+    begun = exists().where(item.job == _JOB.job, item.rank > constant(item_rank("pending")))
+    unanswered = _JOB.state == constant("offered")
     if now_ms is not None:
-        unanswered = or_(unanswered, and_(_JOB.state == "running", _DEVICE.job.is_(None), ~begun))
+        unanswered = or_(unanswered, and_(_JOB.state == constant("running"), _DEVICE.job.is_(None), ~begun))
     return _of_online(_JOB.device, _JOB.job, _JOB.seq, _JOB.epoch).where(
         jobs_sql.is_open(),
         unanswered,
@@ -265,7 +268,7 @@ def _to_offer(now_ms: ColumnElement[int] | None) -> Select[Any]:
 def _to_cancel(now_ms: ColumnElement[int] | None) -> Select[Any]:
     return _of_online(_JOB.device, _JOB.job, _JOB.seq, _JOB.epoch).where(
         jobs_sql.is_open(),
-        _JOB.state != "queued",
+        _JOB.state != constant("queued"),
         _JOB.seq.is_not(None),
         _JOB.epoch == _DEVICE.epoch,
         _JOB.cancel_requested_at_ms.is_not(None),

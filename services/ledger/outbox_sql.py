@@ -12,6 +12,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from protocol.messages import FlaskConfig
 from protocol.states import job_rank
 from services.ledger import tables
+from services.ledger.jobs_sql import constant
 
 _DEVICE = tables.device.c
 _FLASK = tables.flask.c
@@ -35,7 +36,7 @@ def number_jobs() -> ReturningUpdate[str, str]:
     """(job, device) of those that it numbered. Takes `jobs`, `now_ms`."""
     return (
         update(tables.job)
-        .where(_JOB.job.in_(_JOBS), or_(_JOB.state == "queued", _JOB.seq.is_(None)))
+        .where(_JOB.job.in_(_JOBS), or_(_JOB.state == constant("queued"), _JOB.seq.is_(None)))
         .values(
             state="offered",
             rank=job_rank("offered"),

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Select, String, bi
 
 from protocol.states import ITEM_STATES, JOB_STATES
 from services.ledger import tables
+from services.ledger.jobs_sql import constant
 from services.ledger.tables import WHOLE_JOB
 from services.ledger.views import (
     DeadLetterView,
@@ -108,7 +109,7 @@ def in_doubt(tx: Connection) -> tuple[InDoubtView, ...]:
             *(_item.c.target_mg, _job.c.ended_at_ms),
         )
         .join(_job, _job.c.job == _item.c.job)
-        .where(_item.c.state == "in_doubt", _item.c.resolution.is_(None))
+        .where(_item.c.state == constant("in_doubt"), _item.c.resolution.is_(None))
         .order_by(_job.c.placed_at_ms, _item.c.job, _item.c.item)
     )
     return tuple(InDoubtView(**row) for row in tx.execute(waiting).mappings())

@@ -13,13 +13,14 @@ from sqlalchemy.pool import StaticPool
 
 from services.devices import FlaskSetup, claim
 from services.ledger.database import Database, DatabaseUnavailable, prepare_sqlite
+from services.ledger.tables import METADATA
 
 AWAY = "away"
 
 # Which dispensers there are, and what is in their flasks: (device, ((flask, stock_mg, flow_mg_per_s), …)).
 Kitchen = tuple[tuple[str, tuple[tuple[int, int, int], ...]], ...]
 
-# Rows of each table.
+# Rows of each table, those that others refer to first.
 Content = list[tuple[str, list[tuple[Any, ...]]]]
 
 
@@ -35,7 +36,7 @@ class MemoryLedger(Database):
         self.doubt_next = False
         self.on_fault: Callable[[str], None] = lambda _kind: None
         self._statements_left: int | None = None
-        self.raw = sqlite3.connect(":memory:", check_same_thread=False)
+        self.raw = sqlite3.connect(":memory:", check_same_thread=False, cached_statements=1000)
         engine = create_engine("sqlite://", creator=lambda: self.raw, poolclass=StaticPool)
         super().__init__("sqlite://", engine=prepare_sqlite(engine))
         # One for all transactions of all worlds, which follow each other: half of a short one is to connect.
@@ -89,16 +90,15 @@ class MemoryLedger(Database):
             yield self._connection
 
     def _refill(self, content: Content) -> None:
-        """Only the rows change: with the tables every prepared statement would be thrown away."""
-        self.raw.execute("PRAGMA foreign_keys=OFF")
+        """Only the rows change: with the tables, or by a PRAGMA, every prepared statement would be thrown away."""
         self.raw.execute("BEGIN")
-        for table, rows in content:
+        for table, _ in reversed(content):
             self.raw.execute(f"DELETE FROM {table}")  # noqa: S608  # names from the schema
+        for table, rows in content:
             if rows:
                 marks = ",".join("?" * len(rows[0]))
                 self.raw.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)  # noqa: S608  # as above
         self.raw.execute("COMMIT")
-        self.raw.execute("PRAGMA foreign_keys=ON")
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """What is committed, for checkers: past every fault."""
@@ -143,9 +143,7 @@ def _rows(kitchen: Kitchen) -> Content:
             setups = [FlaskSetup(n, f"ingredient {n}", 2 * stock, stock, flow) for n, stock, flow in flasks]
             claim(database, device, name=device, flasks=setups, now_ms=1, by="ana", random_bytes=_no_bytes)
         with closing(sqlite3.connect(database.url.removeprefix("sqlite:///"))) as raw:
-            names = [name for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-            # Last, so that the numbers of the rows begin anew.
-            names.sort(key=lambda name: name == "sqlite_sequence")
+            names = [table.name for table in METADATA.sorted_tables]
             return [(name, raw.execute(f"SELECT * FROM {name}").fetchall()) for name in names]  # noqa: S608  # as above
 
 
