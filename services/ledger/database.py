@@ -113,7 +113,7 @@ class Database:
 
         On SQLite it holds the file's one write lock from the start, so it never fails half-way for another writer.
         """
-        with _answering(), self.engine.connect() as tx, tx.begin():
+        with answering(), self.engine.connect() as tx, tx.begin():
             if self.dialect == "sqlite":
                 _begin_sqlite(tx, "BEGIN IMMEDIATE")
             yield tx
@@ -121,7 +121,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A consistent snapshot: every query in the block sees the same moment. Nothing can be written in it."""
-        with _answering(), self._reading.connect() as tx:
+        with answering(), self._reading.connect() as tx:
             if self.dialect == "postgresql":
                 tx.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             with tx.begin():
@@ -147,7 +147,7 @@ def _migrations() -> Config:
 
 
 @contextmanager
-def _answering() -> Iterator[None]:
+def answering() -> Iterator[None]:
     """What the drivers raise when the server is gone, the disk is full or a lock is not to be had, as one error."""
     try:
         yield

@@ -1,18 +1,18 @@
 """The ledger of a world: the product's own, on SQLite in memory, with a database that can fail at any statement."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import StaticPool
 
 from services.devices import FlaskSetup, claim
-from services.ledger.database import Database, DatabaseUnavailable, prepare_sqlite
+from services.ledger.database import Database, DatabaseUnavailable, answering, prepare_sqlite
 from services.ledger.tables import METADATA
 
 AWAY = "away"
@@ -35,8 +35,9 @@ class MemoryLedger(Database):
         self.is_away = False
         self.doubt_next = False
         self.on_fault: Callable[[str], None] = lambda _kind: None
-        self._statements_left: int | None = None
-        self.raw = sqlite3.connect(":memory:", check_same_thread=False, cached_statements=1000)
+        # Every statement of every world stays prepared.
+        self.raw = sqlite3.connect(":memory:", check_same_thread=False, cached_statements=1000, factory=_Failing)
+        self.raw.on_failure = self._failed
         engine = create_engine("sqlite://", creator=lambda: self.raw, poolclass=StaticPool)
         super().__init__("sqlite://", engine=prepare_sqlite(engine))
         # One for all transactions of all worlds, which follow each other: half of a short one is to connect.
@@ -57,15 +58,11 @@ class MemoryLedger(Database):
         backup.backup(self.raw)
 
     def fail_in(self, statements: int) -> None:
-        self.mend()
-        self._statements_left = statements
-        event.listen(self.engine, "before_cursor_execute", self._count)
+        self.raw.left = statements
 
     def mend(self) -> None:
         """No statement fails any more."""
-        if self._statements_left is not None:
-            self._statements_left = None
-            event.remove(self.engine, "before_cursor_execute", self._count)
+        self.raw.left = None
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -85,8 +82,8 @@ class MemoryLedger(Database):
     def _transaction(self, begin: str) -> Iterator[Connection]:
         if self.is_away:
             raise DatabaseUnavailable("the database is away")
-        with self._connection.begin():
-            self.raw.execute(begin)
+        with answering(), self._connection.begin():
+            self.raw.at_once(begin)
             yield self._connection
 
     def _refill(self, content: Content) -> None:
@@ -102,16 +99,33 @@ class MemoryLedger(Database):
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """What is committed, for checkers: past every fault."""
-        return self.raw.execute(query, values).fetchall()
+        return self.raw.at_once(query, values).fetchall()
 
-    def _count(self, _tx: object, _cursor: object, statement: str, *_: object) -> None:
-        if self._statements_left is None or statement.startswith("PRAGMA"):
-            return
-        self._statements_left -= 1
-        if self._statements_left <= 0:
-            self.mend()
-            self.on_fault("statement_failed")
-            raise DatabaseUnavailable("the disk is full")
+    def _failed(self) -> None:
+        self.on_fault("statement_failed")
+
+
+class _Failing(sqlite3.Connection):
+    """A connection of which the `left`-th statement from now fails; None: none does. `at_once` counts no statement."""
+
+    left: int | None = None
+    on_failure: Callable[[], None]
+
+    def cursor(self, *arguments: Any) -> Any:
+        """What every statement begins with."""
+        if self.left is not None:
+            self.left -= 1
+            if self.left <= 0:
+                self.left = None
+                self.on_failure()
+                full = sqlite3.OperationalError("database or disk is full")
+                full.sqlite_errorname = "SQLITE_FULL"
+                raise full
+        return super().cursor(*arguments)
+
+    def at_once(self, statement: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
+        """Run it, whatever fails."""
+        return super().cursor().execute(statement, values)
 
 
 @contextmanager
