@@ -104,8 +104,7 @@ class Ingest:
             tasks.create_task(source.subscribe(FILTERS))
             tasks.create_task(ahead.fill(source))
             tasks.create_task(self._settle_batches(source, ahead, tasks))
-            tasks.create_task(self._announce_stock(source))
-            tasks.create_task(self._ask_for_lost(source))
+            tasks.create_task(self._look_around(source))
 
     async def _settle_batches(self, source: Source, ahead: Ahead, tasks: asyncio.TaskGroup) -> None:
         telling: asyncio.Task[None] | None = None
@@ -129,18 +128,15 @@ class Ingest:
             await self._publish_receipts(source, settled.receipts)
             await self._publish_stock(source, settled.stock)
 
-    async def _announce_stock(self, source: Source) -> None:
+    async def _look_around(self, source: Source) -> None:
         while True:
-            changed = await asyncio.to_thread(self._changed_stock)
+            changed, is_lost = await asyncio.to_thread(self._look)
             if not self._unwritten:
                 self.health.up()
             await self._publish_stock(source, changed)
-            await asyncio.sleep(self._look_every_s)
-
-    async def _ask_for_lost(self, source: Source) -> None:
-        while True:
-            requests = await asyncio.to_thread(self._lost)
-            await source.publish([_outgoing(topics.RESEND, device, None, message) for device, message in requests])
+            if is_lost:
+                requests = await asyncio.to_thread(self._ask_for_lost)
+                await source.publish([_outgoing(topics.RESEND, device, None, message) for device, message in requests])
             await asyncio.sleep(self._look_every_s)
 
     async def _publish_receipts(self, source: Source, receipts: Sequence[tuple[str, CompletionReceived]]) -> None:
@@ -164,17 +160,14 @@ class Ingest:
                 news.append(_outgoing(topics.STOCK, device, flask, message))
         await source.publish(news)
 
-    def _lost(self) -> list[tuple[str, ResendCompletions]]:
-        now_ms = self._now_ms()
+    def _look(self) -> tuple[list[tuple[str, int, StockChanged]], bool]:
+        """The stock to tell, and whether somebody knows more than the ledger: a look costs the writers nothing."""
         with self._database.read() as tx:
-            if not restored.is_due(tx, now_ms):
-                return []
-        with self._database.write() as tx:
-            return restored.ask(tx, now_ms)
+            return changed_stock(tx, dict(self._told)), restored.is_due(tx, self._now_ms())
 
-    def _changed_stock(self) -> list[tuple[str, int, StockChanged]]:
-        with self._database.read() as tx:
-            return changed_stock(tx, dict(self._told))
+    def _ask_for_lost(self) -> list[tuple[str, ResendCompletions]]:
+        with self._database.write() as tx:
+            return restored.ask(tx, self._now_ms())
 
 
 def _outgoing(channel: topics.Channel, device: str, flask: int | None, message: Record) -> Outgoing:

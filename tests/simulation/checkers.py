@@ -93,7 +93,7 @@ def unsettled(world: World) -> list[str]:
             waits.append(f"{device} has {job} in hand, {receipted_seq} of {last_seq} receipted, {resend_left} requests")
         elif flash.job is not None or flash.unreceipted or flash.last_seq != last_seq:
             waits.append(f"{device} has {flash.job} in flash, {flash.last_seq} jobs done, the ledger knows {last_seq}")
-    return waits
+    return waits or _stock(world)
 
 
 def judge(world: World) -> list[str]:

@@ -76,7 +76,7 @@ CONTENTS_MG = 100 * STOCK_MG
 FLOWS_MG_PER_S = (2000, 5000, 20_000)
 
 # Whoever waits for something to do gives up after so many virtual seconds.
-PATIENCE_S = 7.0
+PATIENCE_S = 5.0
 
 
 class Action(NamedTuple):

@@ -33,8 +33,8 @@ _INGEST_LOOKS_S = 5.0
 # A silent half-open stream, a back-off, a repeat of a report and twelve requests after a restore can follow each other.
 _SETTLES_WITHIN_S = 400.0
 _LOOK_S = 1.0
-# Then what has no message of its own is told too.
-_AFTERGLOW_S = 1.1 * _INGEST_LOOKS_S
+# Then nothing may happen any more that counts.
+_AFTERGLOW_S = 1.0
 
 
 class World:

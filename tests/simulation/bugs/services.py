@@ -95,7 +95,7 @@ def unavailable_is_settled() -> Patch:
 
 @bug("ingest", "nobody asks for the reports that a restored ledger lost")
 def never_asks_for_lost() -> Patch:
-    return instead(Ingest, "_lost", lambda _self: [])
+    return instead(Ingest, "_ask_for_lost", lambda _self: [])
 
 
 @bug("orders", "a retry orders again what was dispensed")
