@@ -9,7 +9,8 @@ from protocol.messages import CancelJob, ConfigureDispenser, OfferedItem, OfferJ
 from protocol.topics import CANCEL, CONFIG, OFFER
 from services.devices import FlaskChange, configure
 from services.ledger import outbox
-from services.ledger.outbox import OFFER_REPEAT_MS, Due, due
+from services.ledger.outbox import Due, due
+from services.ledger.work import OFFER_REPEAT_MS
 from services.orders import NothingToRetry
 
 EPOCH = "aaaaaaaa"

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 from protocol import codec, topics
 from protocol.messages import CompletionReceived, JobCompleted
@@ -12,7 +13,7 @@ from services.ingest import ingest as ingest_module
 from services.ingest.ahead import Ahead
 from services.ingest.ingest import Ingest
 from services.ingest.settling import settle_batch
-from services.ledger import outbox
+from services.ledger import work
 from services.ledger.database import DatabaseUnavailable
 from services.ledger.facts import Fact
 from services.ledger.settle import Settled
@@ -108,7 +109,7 @@ def offered_once() -> Patch:
     def repeat(sent_at_ms: Any, _now_ms: Any) -> Any:
         return sent_at_ms.is_(None)
 
-    return _without_statements(instead(outbox, "_repeat", repeat))
+    return _without_statements(instead(work, "_repeat", repeat))
 
 
 @bug("dispatch", "commands are retained")
@@ -120,9 +121,10 @@ def retained_command() -> Patch:
 def two_at_once() -> Patch:
     def to_number(now_ms: Any) -> Any:
         del now_ms
-        return outbox._of_online(outbox._JOB.job, outbox._JOB.state).where(outbox._JOB.state == "queued")
+        return work._of_online(work._JOB.job, work._JOB.state).where(work._JOB.state == "queued")
 
-    return _without_statements(instead(outbox, "_to_number", to_number))
+    _, device = work.KINDS[work.NUMBER]
+    return _without_statements(patch.dict(work.KINDS, {work.NUMBER: (to_number, device)}))
 
 
 @contextmanager
@@ -130,8 +132,8 @@ def _without_statements(patched: Patch) -> Iterator[None]:
     """Statements are made once: a patch of what makes them is for new ones only."""
 
     def forget() -> None:
-        outbox._found.cache_clear()
-        outbox._among.cache_clear()
+        work.found.cache_clear()
+        work.among.cache_clear()
 
     forget()
     try:
