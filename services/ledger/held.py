@@ -62,6 +62,11 @@ class HeldItem:
         return self.target_mg if self.was_rank < ITEM_ENDED <= self.rank else 0
 
     @property
+    def is_skipped_by_server(self) -> bool:
+        """The server skipped it; its dispenser has not said so."""
+        return self.state == "skipped" and self.says == SERVER
+
+    @property
     def moved(self) -> str | None:
         """The kind of stock movement that its end causes. What an operator resolved has had its movement."""
         if self.rank != ITEM_SETTLED or not self.changed or self.resolution is not None:
@@ -154,7 +159,7 @@ class HeldJob:
         What the server had skipped when time was up is as unknown, where the dispenser had been offered it.
         """
         for item in self.items.values():
-            if item.rank < ITEM_ENDED or (self.is_unanswered and item.says == SERVER and item.state == "skipped"):
+            if item.rank < ITEM_ENDED or (self.is_unanswered and item.is_skipped_by_server):
                 item.state = "in_doubt"
                 item.rank = ITEM_ENDED
                 item.says = SERVER
@@ -189,8 +194,13 @@ class HeldJob:
             self.reason = "the job is in the dispenser's flash"
 
     def _restate(self) -> None:
-        """An ended job's state follows its items. The server's own word stands unless something was dispensed."""
-        if self.rank < JOB_ENDED:
+        """An ended job's state follows its items. The server's own word stands unless something was dispensed.
+
+        It also stands while the dispenser may still say what it did: by that state it is asked.
+        """
+        if self.rank < JOB_ENDED or (
+            self.is_unanswered and any(item.is_skipped_by_server for item in self.items.values())
+        ):
             return
         outcome = job_outcome([item.state for item in self.items.values()])
         if self.rank == JOB_SETTLED or outcome in ("done", "done_partial"):

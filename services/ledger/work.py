@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Select, String, and_, bindparam, exists, or_, select, true, union
 
-from protocol.states import item_rank, job_rank
+from protocol.states import SERVER, item_rank, job_rank
 from services.ledger import jobs_sql, polling, tables
 from services.ledger.jobs_sql import constant
 
@@ -139,9 +139,15 @@ def _to_cancel(now_ms: ColumnElement[int] | None) -> Select[Any]:
 
 
 def _to_cancel_expired(now_ms: ColumnElement[int] | None) -> Select[Any]:
-    """Jobs whose time was up after they were offered: the dispenser is told to stop, and so says what it did."""
+    """Jobs whose time was up after they were offered: the dispenser is told to stop, and so says what it did.
+
+    Not for ever: when it went on without a word of it, its items are in doubt, and it has no more to say.
+    """
+    item = tables.job_item.c
+    waits = exists().where(item.job == _JOB.job, item.state == constant("skipped"), item.says == constant(SERVER))
     return _of_online(_JOB.device, _JOB.job, _JOB.seq, _JOB.epoch).where(
         jobs_sql.is_unanswered(),
+        waits,
         _JOB.epoch == _DEVICE.epoch,
         _repeat(_JOB.cancel_sent_at_ms, now_ms),
     )

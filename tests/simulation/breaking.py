@@ -16,14 +16,39 @@ if TYPE_CHECKING:
 INGEST = "svc_ingest"
 DISPATCH = "svc_dispatch"
 
+# A message that nobody has acknowledged yet, a client that is connected: looked for so often.
+_WAITING = (plan.REPEAT, plan.TAKEOVER)
+_AGAIN_S = 0.03
+_TRIES = 60
 
-def strike(world: World, action: Action) -> None:
-    """Do it, and count it if it did anything."""
+# Most flasks are open for less, and their save takes up to 150 ms.
+_POUR_S = 0.7
+
+
+def strike(world: World, action: Action, tries: int = _TRIES) -> None:
+    """Do it, and count it if it did anything. What needs something under way waits a while for it."""
     if _KINDS[action.kind](world, action):
         world.struck(action.kind)
+    elif action.kind in _WAITING and tries and not world.is_healed:
+        world.loop.call_later(_AGAIN_S, strike, world, action, tries - 1)
 
 
 def _power_cut(world: World, action: Action) -> bool:
+    if action.numbers[3] < plan.IN_THE_POUR:
+        # When the next flask has opened: it is still open then, or what it gave is being saved.
+        world.at_opening[action.device] = lambda: world.loop.call_later(
+            _POUR_S * action.numbers[4], _cut, world, action
+        )
+        return False  # counted when it happens
+    return _cut_now(world, action)
+
+
+def _cut(world: World, action: Action) -> None:
+    if not world.is_healed and _cut_now(world, action):
+        world.struck(action.kind)
+
+
+def _cut_now(world: World, action: Action) -> bool:
     board = _board(world, action)
     if board.core is None:
         return False

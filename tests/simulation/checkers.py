@@ -77,7 +77,8 @@ def unsettled(world: World) -> list[str]:
         f"job {job} expired and nobody knows whether it ran"
         for (job,) in rows(
             "SELECT j.job FROM job j JOIN device d ON d.device = j.device AND d.epoch = j.epoch "
-            "WHERE j.state = 'expired' AND j.says = 'server' AND j.seq IS NOT NULL"
+            "WHERE j.state = 'expired' AND j.says = 'server' AND j.seq IS NOT NULL AND EXISTS "
+            "(SELECT 1 FROM job_item i WHERE i.job = j.job AND i.state = 'skipped' AND i.says = 'server')"
         )
     ]
     if world.trying:

@@ -19,11 +19,15 @@ BY = "ana"
 _AGAIN_S = 1.0
 
 
+class _NothingYet(Exception):
+    """There is nothing to do it to, but while a job is open there may be."""
+
+
 def act(world: World, action: Action) -> None:
-    """Do it now, or as soon as the database answers."""
+    """Do it now, or as soon as the database answers and there is something to do it to."""
     try:
         done = _KINDS[action.kind](world, action)
-    except DatabaseUnavailable:
+    except (DatabaseUnavailable, _NothingYet):
         world.trying += 1
         world.loop.call_later(_AGAIN_S, _again, world, action)
     except (OrderRefused, StockRefused) as refused:
@@ -74,9 +78,9 @@ def _cancel(world: World, action: Action) -> bool:
 
 
 def _retry(world: World, action: Action) -> bool:
-    job = _any(world, action, "SELECT job FROM job WHERE rank >= 3 ORDER BY job")
+    job = _any(world, action, "SELECT job FROM job WHERE rank >= 3 AND state != 'done' ORDER BY job")
     if job is None:
-        return False
+        return _later(world)
     name = f"retry-{action.at}-{int(action.numbers[0] * 1e6)}"
     retry(world.ledger, job, now_ms=world.wall_ms(), new_job_id=name, by=BY)
     world.trace.note("retried", job, name)
@@ -101,10 +105,7 @@ def _resolve(world: World, action: Action) -> bool:
     asked = "SELECT job, item FROM job_item WHERE state = 'in_doubt' AND resolution IS NULL ORDER BY job, item"
     found = world.ledger.rows(asked)
     if not found:
-        # Nothing is in doubt yet: they look again later.
-        if world.loop.time() < plan.PATIENCE_S:
-            world.loop.call_later(_AGAIN_S, act, world, action)
-        return False
+        return _later(world)
     job, item = found[int(action.numbers[0] * len(found))]
     weighed_mg = sum(opening.mg for opening in world.dispensers.truth.of_item(job, item))
     with world.ledger.write() as tx:
@@ -117,6 +118,12 @@ def _stop_button(world: World, action: Action) -> bool:
     board = world.dispensers.boards[action.device]
     board.press_stop()
     return board.core is not None
+
+
+def _later(world: World) -> bool:
+    if world.ledger.rows("SELECT 1 FROM job WHERE rank < 3"):
+        raise _NothingYet
+    return False
 
 
 def _any(world: World, action: Action, query: str) -> str | None:

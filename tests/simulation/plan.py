@@ -75,8 +75,8 @@ CONTENTS_MG = 100 * STOCK_MG
 # How fast each flask of a dispenser flows. An item takes 5 ms to 2 s.
 FLOWS_MG_PER_S = (2000, 5000, 20_000)
 
-# Whoever waits for something to do gives up after so many virtual seconds.
-PATIENCE_S = 5.0
+# The share of the power cuts that come while a flask is open or just closed: most of the time none is.
+IN_THE_POUR = 0.5
 
 
 class Action(NamedTuple):
@@ -126,7 +126,8 @@ def draw(seed: int) -> Plan:
     specs = tuple(_spec(f"disp-{number}", rng) for number in range(1, 1 + rng.choice((1, 1, 1, 2))))
     devices = [spec.device for spec in specs]
     actions = [_action(ORDER, rng, devices, 12 if first else 50) for first in (True, *_times(rng, 0, 2))]
-    actions += [_action(kind, rng, devices, 70) for kind in rng.sample(PEOPLE, rng.randint(0, 2))]
+    wishes = rng.sample(PEOPLE, rng.randint(0, 2))
+    actions += [_action(kind, rng, devices, 70) for kind in wishes]
     kinds = [rng.choice(_KINDS) for _ in range(rng.randint(1, 5))]
     if RESTORE in kinds and (WIPE in kinds or SWAP in kinds):
         # A ledger set back and a journal erased leave no witness but the flask: no product could know.
@@ -139,6 +140,12 @@ def draw(seed: int) -> Plan:
         # What nobody could take yet goes with the broker.
         deaf = _action(rng.choice((INGEST_KILL, DATABASE_AWAY)), rng, devices, 40)._replace(wait_ms=0)
         breaks += [deaf, _action(BROKER_CRASH, rng, devices, 1)._replace(at=deaf.at + rng.randint(1, 12))]
+    if RESOLVE in wishes:
+        # What somebody resolves was in doubt.
+        cut = _action(POWER_CUT, rng, devices, 25)
+        breaks.append(cut._replace(numbers=(*cut.numbers[:3], 0.0, *cut.numbers[4:])))
+    if RETRY in wishes:
+        specs = tuple(spec._replace(faults=_jamming(spec.faults, rng)) for spec in specs)
     actions += breaks
     return Plan(seed, specs, tuple(sorted(actions, key=lambda action: action.at)))
 
@@ -152,9 +159,14 @@ def _spec(device: str, rng: random.Random) -> WorldSpec:
         FlaskSpec(flask, CONTENTS_MG, flow_mg_per_s, load_cell=rng.random() < 0.1)
         for flask, flow_mg_per_s in enumerate(FLOWS_MG_PER_S, 1)
     ]
-    openings = {rng.randint(1, 6): Fault(JAM)} if rng.random() < 0.15 else {}
+    openings = {rng.randint(1, 6): Fault(JAM)} if rng.random() < 0.2 else {}
     publishes = {rng.randint(1, 25): Fault(DUPLICATE) for _ in range(rng.choice((0, 0, 0, 1, 2)))}
     return WorldSpec(device, flasks, rng.choice((5, 30, 150)), FixedFaults(openings, publishes))
+
+
+def _jamming(faults: FixedFaults, rng: random.Random) -> FixedFaults:
+    """What somebody retries has failed."""
+    return FixedFaults({rng.randint(1, 3): Fault(JAM), **faults.openings}, faults.publishes)
 
 
 def _action(kind: str, rng: random.Random, devices: list[str], latest: int) -> Action:

@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from protocol import topics
@@ -20,15 +21,21 @@ from simulators.world.trace import Trace
 from tests.simulation import breaking, checkers, people, plan
 from tests.simulation.breaking import DISPATCH, INGEST
 from tests.simulation.database import MemoryLedger
-from tests.simulation.plan import Action, Plan
+from tests.simulation.plan import Plan
 from tests.simulation.processes import Process, connected, worker
 
 # Wall time when a world begins.
 _BEGAN_MS = 1_800_000_000_000
 
 # The services look less often than in a house: nothing depends on how soon, and each look costs as much.
-_DISPATCH_LOOKS_S = 2.3
+_DISPATCH_LOOKS_S = 1.2
 _INGEST_LOOKS_S = 5.0
+
+# When nothing has been written for so long, the next action waits no longer for its note.
+_SILENT_MS = 1600
+_HURRY_S = 0.4
+# After the last action, before everything is mended.
+_BROKEN_S = 1.2
 
 # A silent half-open stream, a back-off, a repeat of a report and twelve requests after a restore can follow each other.
 _SETTLES_WITHIN_S = 400.0
@@ -48,6 +55,8 @@ class World:
         self.restores = 0
         self.trying = 0  # people who met a database that was away
         self.wrong: list[str] = []
+        self.is_healed = False
+        self.at_opening: dict[str, Callable[[], object]] = {}  # what waits for a dispenser's next opening
         self.loop = VirtualLoop(self._raised)  # type: ignore[abstract]  # of a loop, what asyncio itself needs
         self.trace = Trace(lambda: self.loop.now_ms)
         self.broker = Broker(self.loop, self.rng("broker"), self.trace)
@@ -62,7 +71,7 @@ class World:
         self.judge = checkers.Judge(self)
         ledger.reset(_kitchen(drawn))
         ledger.on_fault = self.struck
-        self._waiting = len(drawn.actions)
+        self._waiting = dict(enumerate(drawn.actions))
         self._looked_s = 0.0
 
     def rng(self, name: str) -> random.Random:
@@ -81,8 +90,8 @@ class World:
     def run(self) -> list[str]:
         """Let everything happen, then let it settle, and judge."""
         self.loop.call_soon(self._begin)
-        self.loop.run(lambda: not self._waiting, plan.PATIENCE_S)
-        self.loop.run(lambda: bool(self.wrong), self.loop.time() + plan.PATIENCE_S / 4)
+        self.loop.run(lambda: not self._waiting, _SETTLES_WITHIN_S)
+        self.loop.run(lambda: bool(self.wrong), self.loop.time() + _BROKEN_S)
         if not self.wrong:
             self.loop.call_soon(self._heal)
             began_s = self.loop.time()
@@ -106,27 +115,25 @@ class World:
         for process in self.processes.values():
             process.start()
         self.dispensers.boot()
-        for action in self.plan.actions:
-            self._await(action)
+        for number, action in enumerate(self.plan.actions):
+            self.trace.at(action.at, partial(self._soon, number))
+        self._hurry()
 
-    def _await(self, action: Action) -> None:
-        """When its note is written, and a little later; or when nothing has been written for long."""
-        is_done = False
+    def _soon(self, number: int) -> None:
+        """Its note is written: do it a little later."""
+        self.loop.call_later(self.plan.actions[number].wait_ms / 1000, self._do, number)
 
-        def do() -> None:
-            nonlocal is_done
-            if not is_done:
-                is_done = True
-                self._waiting -= 1
-                self._do(action)
+    def _hurry(self) -> None:
+        """Where nothing happens, nothing would happen any more."""
+        if self._waiting:
+            if self.trace.silent_ms >= _SILENT_MS:
+                self._do(min(self._waiting))
+            self.loop.call_later(_HURRY_S, self._hurry)
 
-        def soon() -> None:
-            self.loop.call_later(action.wait_ms / 1000, do)
-
-        self.trace.at(action.at, soon)
-        self.loop.call_later(plan.PATIENCE_S * (0.3 + 0.6 * action.numbers[-1]), do)
-
-    def _do(self, action: Action) -> None:
+    def _do(self, number: int) -> None:
+        action = self._waiting.pop(number, None)
+        if action is None:
+            return
         if action.kind in breaking.KINDS:
             breaking.strike(self, action)
         else:
@@ -135,6 +142,8 @@ class World:
     def _heal(self) -> None:
         """Nothing is broken from now on."""
         self.trace.note("healed")
+        self.is_healed = True
+        self.at_opening.clear()
         self.ledger.is_away = self.ledger.doubt_next = False
         self.ledger.mend()
         self.broker.start()
@@ -153,6 +162,8 @@ class World:
 
     def _told(self, event: Event) -> None:
         self.trace.note(event.kind, event.device, event.text)
+        if event.kind == events.OPENED and (waiting := self.at_opening.pop(event.device, None)) is not None:
+            waiting()
         if event.kind == events.FAULT:
             self.faults[event.text] += 1
         elif event.kind == events.CRASHED:

@@ -202,6 +202,35 @@ def test_a_job_that_expired_after_its_offer_is_called_back_until_the_dispenser_a
     assert kitchen.retry(job.job).items[0].target_mg == 100
 
 
+def test_a_job_that_expired_after_its_offer_is_called_back_while_one_of_its_items_may_have_run(kitchen: Any) -> None:
+    job = kitchen.place((1, 100), (2, 50), expires_at_ms=kitchen.now_ms + 10)
+    kitchen.status()
+    kitchen.due()
+    assert kitchen.due(after_ms=10) == [stop(job, 1)]
+    # The newest progress of one flask is retained and comes late; what the other one did is still unknown.
+    kitchen.progress(job.job, 1, "done")
+    told = kitchen.job(job.job)
+    assert (told.state, [item.state for item in told.items]) == ("expired", ["skipped", "done"])
+    assert kitchen.due(after_ms=OFFER_REPEAT_MS) == [stop(job, 1)]
+    with pytest.raises(NothingToRetry):
+        kitchen.retry(job.job)
+    kitchen.status(connection=2, last_seq=2, receipted_seq=2)
+    told = kitchen.job(job.job)
+    assert (told.state, [item.state for item in told.items]) == ("done_partial", ["in_doubt", "done"])
+    assert kitchen.due(after_ms=OFFER_REPEAT_MS) == []
+
+
+def test_a_job_that_expired_is_called_back_no_more_once_its_dispenser_went_on_without_it(kitchen: Any) -> None:
+    job = kitchen.place((1, 100), expires_at_ms=kitchen.now_ms + 10)
+    kitchen.status()
+    kitchen.due()
+    assert kitchen.due(after_ms=10) == [stop(job, 1)]
+    kitchen.status(last_seq=2, receipted_seq=1)
+    told = kitchen.job(job.job)
+    assert (told.state, [item.state for item in told.items]) == ("expired", ["in_doubt"])
+    assert kitchen.due(after_ms=OFFER_REPEAT_MS) == []
+
+
 def test_a_job_that_a_dispenser_lost_with_a_generation_of_its_flash_is_offered_again_under_its_number(
     kitchen: Any,
 ) -> None:
