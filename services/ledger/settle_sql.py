@@ -132,7 +132,7 @@ def _locked(reading: Select[Any], table: Any) -> Select[Any]:
 
 
 def _device_writes(dialect: str) -> dict[str, Statement]:
-    described = _rows(dialect, *[name for name in DEVICE_COLUMNS if name != "seen_at_ms"])
+    described = _rows(dialect, *DEVICE_COLUMNS)
     measured = _rows(dialect, "device", "telemetry_at_ms", *_TELEMETRY_COLUMNS)
     seen = _rows(dialect, "device", "seen_at_ms")
     epochs = _rows(dialect, "device", "epoch", "first_seen_at_ms")

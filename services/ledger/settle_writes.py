@@ -70,6 +70,15 @@ class _Writer:
 
 
 def _write_devices(to: _Writer, devices: Collection[HeldDevice], spoke: set[str], now_ms: int) -> None:
+    # With all the rest of its row, where that is written anyway.
+    seen = []
+    for device in devices:
+        last_ms = device.seen_at_ms
+        is_due = last_ms is None or now_ms - last_ms >= SEEN_RESOLUTION_MS
+        if is_due and (device.seen or device.device in spoke):
+            device.seen_at_ms = now_ms
+            if not device.changed:
+                seen.append((device.device, now_ms))
     described = [
         tuple(getattr(device, name) for name in to.sql.put_devices.rows.c.keys())  # noqa: SIM118  # not a dict
         for device in devices
@@ -82,12 +91,6 @@ def _write_devices(to: _Writer, devices: Collection[HeldDevice], spoke: set[str]
         if device.telemetry is not None
     ]
     to.run(to.sql.put_telemetry, measured)
-    seen = [
-        (device.device, now_ms)
-        for device in devices
-        if (device.seen or device.device in spoke)
-        and (device.seen_at_ms is None or now_ms - device.seen_at_ms >= SEEN_RESOLUTION_MS)
-    ]
     to.run(to.sql.put_seen, seen)
     to.run(to.sql.add_epochs, [(device.device, epoch, now_ms) for device in devices for epoch in device.new_epochs])
 

@@ -5,7 +5,10 @@ from typing import NamedTuple
 
 from protocol import access
 
-_covers = lru_cache(4096)(access.covers)
+
+@lru_cache(4096)
+def _any_covers(filters: tuple[str, ...], topic: str) -> bool:
+    return any(access.covers(one, topic) for one in filters)
 
 
 class Message(NamedTuple):
@@ -30,7 +33,7 @@ class Session:
         self._last = 0
 
     def wants(self, topic: str) -> bool:
-        return any(_covers(one, topic) for one in self.filters)
+        return _any_covers(self.filters, topic)
 
     def take(self, topic: str, payload: bytes, qos: int, retained: bool) -> Message:
         """The message for this client. At QoS 1 it is kept until `acked`."""

@@ -12,8 +12,9 @@ from simulators.world.broker import Broker
 from simulators.world.connections import LinkCut, ServiceLink
 from simulators.world.loop import VirtualLoop
 
-# How long a worker thread waits for its turn, and its caller for the answer: a commit with fsync among others.
-_WORK_MS = (0.5, 20)
+# How long a worker thread waits for its turn, and its caller for the answer: mostly soon, now and then a disk that has
+# other things to do.
+_WORK_MS = (0.5, 120)
 
 # Between two tries to reach the broker.
 _RETRY_S = 0.7
@@ -64,7 +65,7 @@ def worker(loop: VirtualLoop, rng: random.Random) -> Callable[[Callable[[], Any]
 
     def latency_s() -> float:
         low, high = _WORK_MS
-        return (low + rng.random() * (high - low)) / 1000
+        return (low + rng.random() ** 2 * (high - low)) / 1000
 
     def work(call: Callable[[], Any], future: asyncio.Future[Any]) -> None:
         process = _process.get()
