@@ -34,7 +34,7 @@ _FROM_STATES = bindparam("from_states", type_=String(), expanding=True)
 
 
 def constant(value: str | int) -> ColumnElement[Any]:
-    """A state or a rank, written into the statement.
+    """A state, a rank or another number that never changes, written into the statement.
 
     SQLite compares a bound one with its partial indexes, and so prepares the statement anew for each execution.
     """

@@ -8,6 +8,7 @@ from sqlalchemy import BigInteger, ColumnElement, Connection, Select, String, Up
 from protocol.limits import KEEPALIVE_S
 from protocol.messages import ResendCompletions
 from services.ledger import tables
+from services.ledger.jobs_sql import constant
 
 # As long as a dead dispenser can look alive over MQTT.
 SILENCE_MS = KEEPALIVE_S * 1500
@@ -29,7 +30,7 @@ def came_again(tx: Connection, device: str, now_ms: int) -> bool:
 
 def silent(now_ms: ColumnElement[int] | int) -> Select[str]:
     """The dispensers that did not come for `SILENCE_MS`."""
-    return select(_DEVICE.device).where(_is_polled(), _DEVICE.polled_at_ms <= now_ms - SILENCE_MS)
+    return select(_DEVICE.device).where(_is_polled(), _DEVICE.polled_at_ms <= now_ms - constant(SILENCE_MS))
 
 
 def end_silent(tx: Connection, devices: Sequence[str], now_ms: int) -> None:

@@ -30,6 +30,7 @@ from protocol.states import JOB_TRANSITIONS, SERVER
 from services.ledger import jobs, jobs_sql, tables
 from services.ledger.held import JOB_SETTLED, HeldItem, HeldJob
 from services.ledger.jobs import NewItem
+from services.ledger.jobs_sql import constant
 from services.ledger.presence import RESEND_TRIES
 from services.ledger.settle_sql import JOB_COLUMNS, statements
 from services.ledger.settle_writes import write
@@ -143,8 +144,8 @@ def _is_waiting() -> ColumnElement[bool]:
     sent_at_ms = _DEVICE.resend_sent_at_ms
     return and_(
         _DEVICE.online,
-        _DEVICE.resend_left > 0,
-        or_(sent_at_ms.is_(None), sent_at_ms <= _NOW_MS - RESEND_REPEAT_MS),
+        _DEVICE.resend_left > constant(0),
+        or_(sent_at_ms.is_(None), sent_at_ms <= _NOW_MS - constant(RESEND_REPEAT_MS)),
     )
 
 
@@ -155,7 +156,7 @@ def _unreported_of_these() -> Any:
 
 def _unreported() -> Any:
     """Open jobs whose dispenser was told that its report is here: it came after the backup."""
-    outside = or_(_DEVICE.resend_left == 0, _JOB.seq < _DEVICE.lost_from_seq, _JOB.seq > _DEVICE.lost_to_seq)
+    outside = or_(_DEVICE.resend_left == constant(0), _JOB.seq < _DEVICE.lost_from_seq, _JOB.seq > _DEVICE.lost_to_seq)
     return (
         select(_DEVICE.device, _JOB.seq)
         .join(tables.device, _DEVICE.device == _JOB.device)

@@ -61,7 +61,7 @@ def _repeat(sent_at_ms: ColumnElement[int | None], now_ms: ColumnElement[int] | 
         return true()
     return or_(
         sent_at_ms.is_(None),
-        sent_at_ms <= now_ms - OFFER_REPEAT_MS,
+        sent_at_ms <= now_ms - constant(OFFER_REPEAT_MS),
         _DEVICE.told_boot.is_distinct_from(_DEVICE.boot),
         _DEVICE.told_connection.is_distinct_from(_DEVICE.connection),
     )
@@ -71,7 +71,7 @@ def _takes_jobs() -> ColumnElement[bool]:
     return and_(
         _DEVICE.online,
         _DEVICE.fault.is_(None),
-        _DEVICE.resend_left == 0,
+        _DEVICE.resend_left == constant(0),
         _DEVICE.config_version >= _DEVICE.desired_config_version,
     )
 
@@ -99,7 +99,7 @@ def _to_number(_now_ms: ColumnElement[int] | None) -> Select[Any]:
         jobs_sql.is_open(),
         or_(
             and_(_JOB.state == constant("queued"), is_free, is_oldest),
-            and_(_JOB.state == constant("offered"), _JOB.seq.is_(None), _DEVICE.resend_left == 0),
+            and_(_JOB.state == constant("offered"), _JOB.seq.is_(None), _DEVICE.resend_left == constant(0)),
         ),
     )
 

@@ -21,7 +21,7 @@ _WAITING = (plan.REPEAT, plan.TAKEOVER)
 _AGAIN_S = 0.03
 _TRIES = 60
 
-# Most flasks are open for less, and their save takes up to 150 ms.
+# Most flasks are open for less, and their save takes up to 200 ms.
 _POUR_S = 0.7
 
 

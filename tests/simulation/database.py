@@ -1,9 +1,10 @@
 """The ledger of a world: the product's own, on SQLite in memory, with a database that can fail at any statement."""
 
+import itertools
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -37,7 +38,6 @@ class MemoryLedger(Database):
         self.on_fault: Callable[[str], None] = lambda _kind: None
         # Every statement of every world stays prepared.
         self.raw = sqlite3.connect(":memory:", check_same_thread=False, cached_statements=1000, factory=_Failing)
-        self.raw.on_failure = self._failed
         engine = create_engine("sqlite://", creator=lambda: self.raw, poolclass=StaticPool)
         super().__init__("sqlite://", engine=prepare_sqlite(engine))
         # One for all transactions of all worlds, which follow each other: half of a short one is to connect.
@@ -58,11 +58,11 @@ class MemoryLedger(Database):
         backup.backup(self.raw)
 
     def fail_in(self, statements: int) -> None:
-        self.raw.left = statements
+        self.raw.fail_in(statements, lambda: self.on_fault("statement_failed"))
 
     def mend(self) -> None:
         """No statement fails any more."""
-        self.raw.left = None
+        self.raw.fail_in(None, lambda: None)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -101,27 +101,25 @@ class MemoryLedger(Database):
         """What is committed, for checkers: past every fault."""
         return self.raw.at_once(query, values).fetchall()
 
-    def _failed(self) -> None:
-        self.on_fault("statement_failed")
-
 
 class _Failing(sqlite3.Connection):
-    """A connection of which the `left`-th statement from now fails; None: none does. `at_once` counts no statement."""
+    """A connection of which a statement can be made to fail."""
 
-    left: int | None = None
-    on_failure: Callable[[], None]
+    def fail_in(self, statements: int | None, failed: Callable[[], None]) -> None:
+        """The so many-th from now fails; None: none does. `at_once` counts no statement."""
+        self.__dict__.pop("cursor", None)
+        if statements is not None:
+            self.__dict__["cursor"] = partial(self._begin, itertools.count(1), statements, failed)
 
-    def cursor(self, *arguments: Any) -> Any:
-        """What every statement begins with."""
-        if self.left is not None:
-            self.left -= 1
-            if self.left <= 0:
-                self.left = None
-                self.on_failure()
-                full = sqlite3.OperationalError("database or disk is full")
-                full.sqlite_errorname = "SQLITE_FULL"
-                raise full
-        return super().cursor(*arguments)
+    def _begin(self, numbers: Iterator[int], last: int, failed: Callable[[], None], *arguments: Any) -> Any:
+        """What every statement begins with, in the place of `cursor`."""
+        if next(numbers) < last:
+            return super().cursor(*arguments)
+        self.fail_in(None, failed)
+        failed()
+        full = sqlite3.OperationalError("database or disk is full")
+        full.sqlite_errorname = "SQLITE_FULL"
+        raise full
 
     def at_once(self, statement: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
         """Run it, whatever fails."""

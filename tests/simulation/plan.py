@@ -76,7 +76,7 @@ CONTENTS_MG = 100 * STOCK_MG
 FLOWS_MG_PER_S = (2000, 5000, 20_000)
 
 # The share of the power cuts that come while a flask is open or just closed: most of the time none is.
-IN_THE_POUR = 0.5
+IN_THE_POUR = 0.6
 
 
 class Action(NamedTuple):
@@ -123,9 +123,9 @@ def load(text: str) -> Plan:
 def draw(seed: int) -> Plan:
     """The plan of a seed."""
     rng = random.Random(f"plan/{seed}")
-    specs = tuple(_spec(f"disp-{number}", rng) for number in range(1, 1 + rng.choice((1, 1, 1, 2))))
+    specs = tuple(_spec(f"disp-{number}", rng) for number in range(1, 1 + rng.choice((1, 1, 1, 1, 1, 2))))
     devices = [spec.device for spec in specs]
-    actions = [_action(ORDER, rng, devices, 12 if first else 50) for first in (True, *_times(rng, 0, 2))]
+    actions = [_action(ORDER, rng, devices, latest) for latest in (12, *[50] * rng.choice((0, 0, 1, 1, 2)))]
     wishes = rng.sample(PEOPLE, rng.randint(0, 2))
     actions += [_action(kind, rng, devices, 70) for kind in wishes]
     kinds = [rng.choice(_KINDS) for _ in range(rng.randint(1, 5))]
@@ -150,10 +150,6 @@ def draw(seed: int) -> Plan:
     return Plan(seed, specs, tuple(sorted(actions, key=lambda action: action.at)))
 
 
-def _times(rng: random.Random, low: int, high: int) -> list[bool]:
-    return [False] * rng.randint(low, high)
-
-
 def _spec(device: str, rng: random.Random) -> WorldSpec:
     flasks = [
         FlaskSpec(flask, CONTENTS_MG, flow_mg_per_s, load_cell=rng.random() < 0.1)
@@ -161,7 +157,7 @@ def _spec(device: str, rng: random.Random) -> WorldSpec:
     ]
     openings = {rng.randint(1, 6): Fault(JAM)} if rng.random() < 0.2 else {}
     publishes = {rng.randint(1, 25): Fault(DUPLICATE) for _ in range(rng.choice((0, 0, 0, 1, 2)))}
-    return WorldSpec(device, flasks, rng.choice((5, 30, 150)), FixedFaults(openings, publishes))
+    return WorldSpec(device, flasks, rng.choice((5, 50, 200)), FixedFaults(openings, publishes))
 
 
 def _jamming(faults: FixedFaults, rng: random.Random) -> FixedFaults:

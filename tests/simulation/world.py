@@ -28,20 +28,20 @@ from tests.simulation.processes import Process, connected, worker
 _BEGAN_MS = 1_800_000_000_000
 
 # The services look less often than in a house: nothing depends on how soon, and each look costs as much.
-_DISPATCH_LOOKS_S = 1.2
+_DISPATCH_LOOKS_S = 1.6
 _INGEST_LOOKS_S = 5.0
 
 # When nothing has been written for so long, the next action waits no longer for its note.
-_SILENT_MS = 1600
+_SILENT_MS = 2000
 _HURRY_S = 0.4
 # After the last action, before everything is mended.
-_BROKEN_S = 1.2
+_BROKEN_S = 0.8
 
 # A silent half-open stream, a back-off, a repeat of a report and twelve requests after a restore can follow each other.
 _SETTLES_WITHIN_S = 400.0
 _LOOK_S = 1.0
 # Then nothing may happen any more that counts.
-_AFTERGLOW_S = 1.0
+_AFTERGLOW_S = 0.5
 
 
 class World:
@@ -95,6 +95,7 @@ class World:
         if not self.wrong:
             self.loop.call_soon(self._heal)
             began_s = self.loop.time()
+            self.loop.run(lambda: self.is_healed, began_s)
             if not self.loop.run(self._is_settled, began_s + _SETTLES_WITHIN_S):
                 self.wrong += checkers.unsettled(self)
         if not self.wrong:
@@ -108,7 +109,7 @@ class World:
         """Nothing of this world is left to run in the next one."""
         for process in self.processes.values():
             process.kill()
-        self.loop.run(lambda: False, self.loop.time() + 1)
+        self.loop.run(lambda: False, self.loop.time())
 
     def _begin(self) -> None:
         self.dispensers = Dispensers(self.plan.specs, self.rng, self._told)
