@@ -3,7 +3,6 @@
 import asyncio
 import os
 import random
-import socket
 import subprocess
 import sys
 import tempfile
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pitada.demo.summary import summarise
+from pitada.local.ports import free_port
 from protocol.states import JOB_ENDS
 from services import devices, orders
 from services.clock import now_ms
@@ -100,9 +100,7 @@ class House:
     """`pitada up`, its data in `folder`, with further options; the embedded broker keeps its port."""
 
     def __init__(self, folder: Path, *options: str) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self._folder = folder
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
