@@ -238,7 +238,7 @@ def _count(site: Site, query: Executable) -> int:
         return int(tx.execute(query).scalar_one())
 
 
-def _cpu_s(pid: int) -> float:
+def _cpu_s(pid: int | None) -> float:
     # The name in brackets may hold blanks; user and system time are the 14th and 15th field.
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pitada.local.supervisor import Program
+from pitada.local.program import Program
 from tests.chaos.restarter import Restarter, children
 
 _SOON_S = 10.0

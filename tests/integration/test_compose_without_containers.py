@@ -18,7 +18,7 @@ import pytest
 from pitada.cli.deploy import secrets
 from pitada.local.ports import free_port
 from pitada.local.postgresql import LocalPostgresql
-from pitada.local.supervisor import Program
+from pitada.local.program import Program
 from services.mqtt import Account, BrokerAddress, connected
 from tests.compose import ROOT, ours
 from tests.integration.conftest import PITADA
