@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection
+from structlog.testing import capture_logs
 
 from protocol import codec, messages, topics
 from protocol.fields import Record
@@ -42,11 +44,11 @@ def offered(database: Database) -> Database:
     return database
 
 
-def completion() -> messages.JobCompleted:
+def completion(job: str = JOB, seq: int = 1) -> messages.JobCompleted:
     report = messages.ItemReport(
         item=0, flask=1, state="done", target_mg=5_000, dispensed_mg=5_003, duration_ms=251, error=None
     )
-    return messages.JobCompleted(job=JOB, seq=1, state="done", items=(report,), epoch=EPOCH, boot=1, ms=900)
+    return messages.JobCompleted(job=job, seq=seq, state="done", items=(report,), epoch=EPOCH, boot=1, ms=900)
 
 
 def deliver(broker: MemoryBroker, channel: topics.Channel, message: Record, flask: int | None = None) -> None:
@@ -56,6 +58,11 @@ def deliver(broker: MemoryBroker, channel: topics.Channel, message: Record, flas
 def receipts(broker: MemoryBroker) -> list[Record]:
     topic = topics.RECEIPT.topic(DEVICE)
     return [codec.decode(topics.RECEIPT.record, one.payload) for one in broker.published if one.topic == topic]
+
+
+def times_left_out(logs: Sequence[Mapping[str, Any]]) -> int:
+    """How often it was said that receipts are left out."""
+    return sum("receipts are left out" in entry["event"] for entry in logs)
 
 
 def stock(database: Database) -> tuple[int, int]:
@@ -123,15 +130,32 @@ async def test_where_the_broker_confirms_nothing_receipts_come_first_and_stock_l
 async def test_a_receipt_for_which_there_is_no_room_is_left_out_and_given_at_the_next_repeat(offered: Database) -> None:
     broker = MemoryBroker()
     broker.room = 0
-    async with ingesting(offered, broker):
-        deliver(broker, topics.COMPLETION, completion())
-        await broker.until(lambda: broker.unacked == 0)
+    with capture_logs() as logs:
+        async with ingesting(offered, broker):
+            deliver(broker, topics.COMPLETION, completion())
+            await broker.until(lambda: times_left_out(logs) == 1)
 
-        broker.room = 60_000
-        deliver(broker, topics.COMPLETION, completion())
-        await broker.until(lambda: bool(receipts(broker)))
+            broker.room = 60_000
+            deliver(broker, topics.COMPLETION, completion())
+            await broker.until(lambda: bool(receipts(broker)))
     assert len(receipts(broker)) == 1
     assert stock(offered) == (500_000 - 5_003, 1)
+
+
+async def test_that_receipts_are_left_out_is_said_once_a_connection(offered: Database) -> None:
+    broker = MemoryBroker()
+    with capture_logs() as logs:
+        async with ingesting(offered, broker):
+            for connection in (1, 2):
+                for room in (1, 2, 1):
+                    broker.room = room
+                    given = len(receipts(broker)) + room
+                    # One batch of two receipts: a job that is not known is noted, and its dispenser need not repeat it.
+                    deliver(broker, topics.COMPLETION, completion())
+                    deliver(broker, topics.COMPLETION, completion("job-2", 2))
+                    await broker.until(lambda given=given: len(receipts(broker)) == given)  # type: ignore[misc]  # bound now
+                assert times_left_out(logs) == connection
+                broker.lose()
 
 
 def stock_messages(broker: MemoryBroker) -> list[tuple[int, bool]]:
