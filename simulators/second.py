@@ -7,8 +7,8 @@ can know to the milligram what left the flasks.
 
 import asyncio
 
-from firmware.core.slots import STATES, read_state
 from simulators.board import Board
+from simulators.truth import newest_state
 
 # How long somebody leaves the second board on.
 ON_S = (5.0, 30.0)
@@ -42,7 +42,5 @@ async def _at_rest(board: Board) -> None:
 
 def _is_at_rest(board: Board) -> bool:
     """No job in hand, and no report that waits for its receipt; as the flash says it."""
-    slots = board.hardware.flash.read()
-    states = [state for state in map(read_state, map(slots.get, STATES)) if state is not None]
-    newest = max(states, key=lambda state: state.generation, default=None)
+    newest = newest_state(board.hardware.flash.read())
     return newest is not None and newest.job is None and not newest.unreceipted

@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
-from pitada.cli.options import AsJson, DatabaseUrl, DataDir, parse_grams, settings_from
+from pitada.cli.options import AsJson, DatabaseUrl, DataDir, Device, Flask, open_ledger, parse_grams
 from pitada.cli.output import console, errors, grams, moment, print_json, print_table
-from pitada.ledger import open_database
 from protocol.errors import ITEM_ERRORS
 from protocol.states import JOB_ENDS
 from services import calibration
@@ -20,8 +19,6 @@ from services.ledger import queries
 from services.ledger.database import Database
 from services.ledger.views import JobView
 
-Device = Annotated[str, typer.Argument(help="The dispenser.")]
-Flask = Annotated[int, typer.Argument(help="The flask's number.")]
 Seconds = Annotated[float, typer.Option(min=0.1, max=600, help="How long the flask is open.")]
 
 # A dispenser that is online begins within a second or two; the report follows the close at once.
@@ -46,7 +43,7 @@ def calibrate(
 
     Put an empty cup under the flask first, and the cup on the scale after.
     """
-    database = open_database(settings_from(data_dir=data_dir, database_url=database_url))
+    database = open_ledger(data_dir, database_url)
     by = getpass.getuser()
     if job is None:
         open_ms = round(seconds * 1000)
@@ -78,7 +75,7 @@ def prime(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Fill a flask's tube: an order for what it gives in so many seconds, debited like every other."""
-    database = open_database(settings_from(data_dir=data_dir, database_url=database_url))
+    database = open_ledger(data_dir, database_url)
     placed = calibration.prime(
         database,
         device,
@@ -101,7 +98,7 @@ def calibrations(
     device: Device, flask: Flask, as_json: AsJson = False, data_dir: DataDir = None, database_url: DatabaseUrl = None
 ) -> None:
     """List a flask's calibrations, the latest first."""
-    with open_database(settings_from(data_dir=data_dir, database_url=database_url)).read() as tx:
+    with open_ledger(data_dir, database_url).read() as tx:
         found = history.history(tx, device, flask)
     if as_json:
         print_json(found)

@@ -5,9 +5,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from pitada.cli.options import AsJson, DatabaseUrl, DataDir, Limit, settings_from
+from pitada.cli.options import AsJson, DatabaseUrl, DataDir, Limit, open_ledger
 from pitada.cli.output import console, moment, print_json, print_table
-from pitada.ledger import open_database
 from services.clock import now_ms
 from services.ledger import queries, replay
 from services.ledger.dead_letters import REASONS
@@ -33,7 +32,7 @@ def show_all(
     limit: Limit = 50, as_json: AsJson = False, data_dir: DataDir = None, database_url: DatabaseUrl = None
 ) -> None:
     """List the messages that changed nothing, and why."""
-    with open_database(settings_from(data_dir=data_dir, database_url=database_url)).read() as tx:
+    with open_ledger(data_dir, database_url).read() as tx:
         found = queries.dead_letters(tx, limit=limit)
     if as_json:
         print_json(found)
@@ -45,7 +44,7 @@ def show_all(
 @app.command()
 def show(letter: Letter, as_json: AsJson = False, data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
     """Show one dead letter, whole."""
-    with open_database(settings_from(data_dir=data_dir, database_url=database_url)).read() as tx:
+    with open_ledger(data_dir, database_url).read() as tx:
         found = queries.dead_letter(tx, letter)
     if found is None:
         raise replay.unknown(letter)
@@ -68,7 +67,7 @@ def settle_again(
     letter: Letter, as_json: AsJson = False, data_dir: DataDir = None, database_url: DatabaseUrl = None
 ) -> None:
     """Settle a message again: useful when what kept it out is gone, such as a dispenser that was not claimed."""
-    with open_database(settings_from(data_dir=data_dir, database_url=database_url)).write() as tx:
+    with open_ledger(data_dir, database_url).write() as tx:
         came_of_it = replay.replay(tx, letter, now_ms())
     if as_json:
         print_json({"id": letter, "settled": came_of_it.reason is None, **_plain(came_of_it)})
@@ -89,7 +88,7 @@ def drop(
     """Forget a dead letter. It asks first."""
     if not yes:
         typer.confirm(f"Forget dead letter {letter} for good?", abort=True, err=True)
-    with open_database(settings_from(data_dir=data_dir, database_url=database_url)).write() as tx:
+    with open_ledger(data_dir, database_url).write() as tx:
         replay.drop(tx, letter)
     if as_json:
         print_json({"id": letter, "dropped": True})

@@ -9,9 +9,8 @@ import typer
 
 from broker.mosquitto import Tls
 from pitada import broker_files
-from pitada.cli.options import DatabaseUrl, DataDir, settings_from
+from pitada.cli.options import DatabaseUrl, DataDir, open_ledger
 from pitada.cli.output import console
-from pitada.ledger import open_database
 from pitada.local import certificates as made
 from pitada.secrets import write_private
 from protocol.access import SERVICE_ACCOUNTS
@@ -58,7 +57,7 @@ def broker_config(
     if (certificate is None) != (key is None):
         raise typer.BadParameter("--certificate and --key go together")
     tls = None if certificate is None or key is None else Tls(certificate.absolute(), key.absolute())
-    with contextlib.closing(open_database(settings_from(data_dir=data_dir, database_url=database_url))) as database:
+    with contextlib.closing(open_ledger(data_dir, database_url)) as database:
         accounts = devices.accounts(database)
     broker_files.write_config(directory.absolute(), host, port, tls)
     broker_files.write_accounts(directory.absolute(), accounts)

@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
-from pitada.cli.options import AsJson, DatabaseUrl, DataDir, settings_from
+from pitada.cli.options import AsJson, DatabaseUrl, DataDir, Device, open_ledger
 from pitada.cli.output import console, print_json, print_table
-from pitada.ledger import open_database
 from protocol.errors import FAULTS, REFUSALS
 from services import devices
 from services.clock import now_ms
@@ -24,7 +23,7 @@ _FLASK = re.compile(r"(?P<flask>\d+)=(?P<ingredient>[^:]+):(?P<grams>\d+)(?::(?P
 @app.command("list")
 def show(as_json: AsJson = False, data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
     """List the dispensers, with what they last said."""
-    with open_database(settings_from(data_dir=data_dir, database_url=database_url)).read() as tx:
+    with open_ledger(data_dir, database_url).read() as tx:
         found = queries.dispensers(tx)
     if as_json:
         print_json(found)
@@ -47,7 +46,7 @@ def claim(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Add a dispenser and print its MQTT password, once."""
-    database = open_database(settings_from(data_dir=data_dir, database_url=database_url))
+    database = open_ledger(data_dir, database_url)
     setups = [_flask(text) for text in flasks]
     password = devices.claim(
         database, device, name=name or device, flasks=setups, now_ms=now_ms(), by=getpass.getuser()
@@ -57,13 +56,13 @@ def claim(
 
 @app.command("password")
 def new_password(
-    device: Annotated[str, typer.Argument(help="The dispenser.")],
+    device: Device,
     as_json: AsJson = False,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Give a dispenser a new MQTT password; the old one stops working at its next connect."""
-    database = open_database(settings_from(data_dir=data_dir, database_url=database_url))
+    database = open_ledger(data_dir, database_url)
     _say(device, devices.rotate_password(database, device), as_json)
 
 

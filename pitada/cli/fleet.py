@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pitada.cli.fleet_screen import screen, show_result
-from pitada.cli.options import AsJson, DatabaseUrl, DataDir, settings_from
+from pitada.cli.options import AsJson, BrokerHost, BrokerPort, BrokerTlsCa, DatabaseUrl, DataDir, settings_from
 from pitada.cli.output import configure_logs, errors
 from pitada.cli.up import stop_on_signal
 from pitada.ledger import open_database
@@ -49,9 +49,9 @@ def fleet(
     ] = None,
     exit_when_done: Annotated[bool, typer.Option("--exit", help="End when the jobs have ended.")] = False,
     url: Annotated[str | None, typer.Option(help="Address of the dashboard, where the orders are placed.")] = None,
-    broker_host: Annotated[str | None, typer.Option(help="Address of the broker.")] = None,
-    broker_port: Annotated[int | None, typer.Option(help="Port of the broker.")] = None,
-    broker_tls_ca: Annotated[str | None, typer.Option(help="Certificates to trust for a TLS broker.")] = None,
+    broker_host: BrokerHost = None,
+    broker_port: BrokerPort = None,
+    broker_tls_ca: BrokerTlsCa = None,
     as_json: AsJson = False,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,

@@ -6,7 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
+from pitada.ledger import open_database
 from services import recipes
+from services.ledger.database import Database
 from services.orders import OrderedItem
 from services.recipes import Ingredient, Scale
 from services.settings import Settings
@@ -14,6 +16,11 @@ from services.settings import Settings
 DataDir = Annotated[Path | None, typer.Option(help="Where the database, the broker and the secrets live.")]
 DatabaseUrl = Annotated[str | None, typer.Option(help="Database to use instead of SQLite in the data directory.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+BrokerHost = Annotated[str | None, typer.Option(help="Address of the broker.")]
+BrokerPort = Annotated[int | None, typer.Option(help="Port of the broker.")]
+BrokerTlsCa = Annotated[str | None, typer.Option(help="Certificates to trust for a TLS broker.")]
+Device = Annotated[str, typer.Argument(help="The dispenser.")]
+Flask = Annotated[int, typer.Argument(help="The flask's number.")]
 Limit = Annotated[int, typer.Option(min=1, max=1000, help="At most this many, the latest first.")]
 
 _ITEM = re.compile(r"(?P<flask>\d+)=(?P<grams>\d+(?:\.\d{1,3})?)g?")
@@ -26,6 +33,11 @@ _UNIT_MS = {"s": 1000, "m": 60_000, "h": 3_600_000}
 def settings_from(**flags: Any) -> Settings:
     """Settings where the given flags win over the environment and `.env`."""
     return Settings(**{name: value for name, value in flags.items() if value is not None})
+
+
+def open_ledger(data_dir: Path | None, database_url: str | None) -> Database:
+    """The ledger that these two options name, at this version's tables."""
+    return open_database(settings_from(data_dir=data_dir, database_url=database_url))
 
 
 def parse_item(text: str) -> OrderedItem:

@@ -5,9 +5,8 @@ from typing import Annotated
 
 import typer
 
-from pitada.cli.options import AsJson, DatabaseUrl, DataDir, parse_item, parse_scale, parse_span_ms, settings_from
+from pitada.cli.options import AsJson, DatabaseUrl, DataDir, open_ledger, parse_item, parse_scale, parse_span_ms
 from pitada.cli.output import console, grams, print_json, recipe_size
-from pitada.ledger import open_database
 from services import orders
 from services.clock import now_ms
 from services.ids import new_id
@@ -30,7 +29,7 @@ def order(
     wanted = _wanted(items or [], recipe, scale, total)
     now = now_ms()
     placed = orders.place(
-        open_database(settings_from(data_dir=data_dir, database_url=database_url)),
+        open_ledger(data_dir, database_url),
         device=device,
         items=wanted,
         now_ms=now,
@@ -48,7 +47,7 @@ def cancel(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Cancel a job: at once while it is queued, else by asking the dispenser to stop."""
-    database = open_database(settings_from(data_dir=data_dir, database_url=database_url))
+    database = open_ledger(data_dir, database_url)
     cancelled = orders.cancel(database, job, by=getpass.getuser(), now_ms=now_ms())
     _say("Cancelled" if cancelled.state == "cancelled" else "Asked the dispenser to stop", cancelled, as_json)
 
@@ -60,7 +59,7 @@ def retry(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Order again what failed in a job, and nothing that was dispensed."""
-    database = open_database(settings_from(data_dir=data_dir, database_url=database_url))
+    database = open_ledger(data_dir, database_url)
     again = orders.retry(database, job, now_ms=now_ms(), new_job_id=new_id(), by=getpass.getuser())
     _say("Ordered again", again, as_json)
 

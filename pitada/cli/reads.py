@@ -4,9 +4,8 @@ from typing import Annotated
 
 import typer
 
-from pitada.cli.options import AsJson, DatabaseUrl, DataDir, Limit, settings_from
+from pitada.cli.options import AsJson, DatabaseUrl, DataDir, Limit, open_ledger
 from pitada.cli.output import console, errors, grams, moment, print_json, print_table, recipe_size, state
-from pitada.ledger import open_database
 from protocol.errors import ITEM_ERRORS
 from services.ledger import queries
 from services.ledger.audit import audit as run_audit
@@ -21,7 +20,7 @@ def jobs(
     database_url: DatabaseUrl = None,
 ) -> None:
     """List jobs, the latest first."""
-    with open_database(settings_from(data_dir=data_dir, database_url=database_url)).read() as tx:
+    with open_ledger(data_dir, database_url).read() as tx:
         found = queries.jobs(tx, device=device, limit=limit)
     if as_json:
         print_json(found)
@@ -40,7 +39,7 @@ def job(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Show one job and its execution log: which flask failed, and why."""
-    with open_database(settings_from(data_dir=data_dir, database_url=database_url)).read() as tx:
+    with open_ledger(data_dir, database_url).read() as tx:
         found = queries.job(tx, job_id)
         flips = queries.flips(tx, job_id)
     if found is None:
@@ -71,7 +70,7 @@ def job(
 
 def stock(as_json: AsJson = False, data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
     """List what every flask holds by the ledger."""
-    with open_database(settings_from(data_dir=data_dir, database_url=database_url)).read() as tx:
+    with open_ledger(data_dir, database_url).read() as tx:
         found = queries.stock(tx)
     if as_json:
         print_json(found)
@@ -94,7 +93,7 @@ def stock(as_json: AsJson = False, data_dir: DataDir = None, database_url: Datab
 
 def in_doubt(as_json: AsJson = False, data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
     """List the items of which nobody knows what left the flask: `pitada resolve` settles them."""
-    with open_database(settings_from(data_dir=data_dir, database_url=database_url)).read() as tx:
+    with open_ledger(data_dir, database_url).read() as tx:
         found = queries.in_doubt(tx)
     if as_json:
         print_json(found)
@@ -106,7 +105,7 @@ def in_doubt(as_json: AsJson = False, data_dir: DataDir = None, database_url: Da
 
 def audit(as_json: AsJson = False, data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
     """Prove that stock equals the sum of its movements and every done item has exactly one. Exit code 1 if not."""
-    with open_database(settings_from(data_dir=data_dir, database_url=database_url)).read() as tx:
+    with open_ledger(data_dir, database_url).read() as tx:
         found = run_audit(tx)
     if as_json:
         print_json(found)

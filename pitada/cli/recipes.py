@@ -5,9 +5,8 @@ from typing import Annotated
 
 import typer
 
-from pitada.cli.options import AsJson, DatabaseUrl, DataDir, parse_ingredient, settings_from
+from pitada.cli.options import AsJson, DatabaseUrl, DataDir, open_ledger, parse_ingredient
 from pitada.cli.output import console, grams, moment, print_json, print_table
-from pitada.ledger import open_database
 from services import recipes
 from services.clock import now_ms
 from services.ledger.views import RecipeView
@@ -27,7 +26,7 @@ def show_all(
     database_url: DatabaseUrl = None,
 ) -> None:
     """List the recipes."""
-    with open_database(settings_from(data_dir=data_dir, database_url=database_url)).read() as tx:
+    with open_ledger(data_dir, database_url).read() as tx:
         found = recipes.page(tx, after, limit)
     if as_json:
         print_json(found)
@@ -42,7 +41,7 @@ def show_all(
 @app.command()
 def show(name: Name, as_json: AsJson = False, data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
     """Show one recipe."""
-    with open_database(settings_from(data_dir=data_dir, database_url=database_url)).read() as tx:
+    with open_ledger(data_dir, database_url).read() as tx:
         found = recipes.current(tx, name)
     if as_json:
         print_json(found)
@@ -63,7 +62,7 @@ def save(
 ) -> None:
     """Save a recipe: a new one, or the next version of the one that has this name."""
     items = [parse_ingredient(text) for text in ingredients]
-    database = open_database(settings_from(data_dir=data_dir, database_url=database_url))
+    database = open_ledger(data_dir, database_url)
     by, now = getpass.getuser(), now_ms()
     expected = version
     if expected is None:
@@ -85,7 +84,7 @@ def delete(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Take a recipe out of use. Jobs made from it go on naming it; saving the name again begins a further version."""
-    database = open_database(settings_from(data_dir=data_dir, database_url=database_url))
+    database = open_ledger(data_dir, database_url)
     with database.read() as tx:
         found = recipes.current(tx, name)
     recipes.archive(database, name, expected_version=version or found.version, by=getpass.getuser(), now_ms=now_ms())

@@ -3,11 +3,11 @@
 import asyncio
 import contextlib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from pitada.cli.options import DatabaseUrl, DataDir, settings_from
+from pitada.cli.options import BrokerHost, BrokerPort, BrokerTlsCa, DatabaseUrl, DataDir, settings_from
 from pitada.cli.output import configure_logs, console, print_json
 from pitada.cli.up import stop_on_signal
 from pitada.ledger import open_database
@@ -19,9 +19,6 @@ from services.settings import Settings
 
 app = typer.Typer(help="Run one service, against a broker and a database that run elsewhere.", no_args_is_help=True)
 
-BrokerHost = Annotated[str | None, typer.Option(help="Address of the broker.")]
-BrokerPort = Annotated[int | None, typer.Option(help="Port of the broker.")]
-BrokerTlsCa = Annotated[str | None, typer.Option(help="Certificates to trust for a TLS broker.")]
 HealthPort = Annotated[int | None, typer.Option(help="Port of /healthz; 0: any free one.")]
 
 
@@ -41,50 +38,31 @@ def migrate(
     console.print("The tables are of this version.")
 
 
-@app.command()
-def ingest(
-    data_dir: DataDir = None,
-    database_url: DatabaseUrl = None,
-    broker_host: BrokerHost = None,
-    broker_port: BrokerPort = None,
-    broker_tls_ca: BrokerTlsCa = None,
-    health_port: HealthPort = None,
-) -> None:
-    """Settle what dispensers report, until Ctrl-C or SIGTERM."""
-    _run(
-        "ingest",
-        settings_from(
+def _settling(service: str, what: str) -> None:
+    """`pitada serve SERVICE`, for a service without pages."""
+
+    @app.command(service, help=f"{what}, until Ctrl-C or SIGTERM.")
+    def serve(
+        data_dir: DataDir = None,
+        database_url: DatabaseUrl = None,
+        broker_host: BrokerHost = None,
+        broker_port: BrokerPort = None,
+        broker_tls_ca: BrokerTlsCa = None,
+        health_port: HealthPort = None,
+    ) -> None:
+        _run(
+            service,
             data_dir=data_dir,
             database_url=database_url,
             broker_host=broker_host,
             broker_port=broker_port,
             broker_tls_ca=broker_tls_ca,
             health_port=health_port,
-        ),
-    )
+        )
 
 
-@app.command()
-def dispatch(
-    data_dir: DataDir = None,
-    database_url: DatabaseUrl = None,
-    broker_host: BrokerHost = None,
-    broker_port: BrokerPort = None,
-    broker_tls_ca: BrokerTlsCa = None,
-    health_port: HealthPort = None,
-) -> None:
-    """Send orders to dispensers, until Ctrl-C or SIGTERM."""
-    _run(
-        "dispatch",
-        settings_from(
-            data_dir=data_dir,
-            database_url=database_url,
-            broker_host=broker_host,
-            broker_port=broker_port,
-            broker_tls_ca=broker_tls_ca,
-            health_port=health_port,
-        ),
-    )
+_settling("ingest", "Settle what dispensers report")
+_settling("dispatch", "Send orders to dispensers")
 
 
 @app.command()
@@ -101,16 +79,14 @@ def dashboard(
     """Serve pages, REST and the live feed, until Ctrl-C or SIGTERM."""
     _run(
         "dashboard",
-        settings_from(
-            data_dir=data_dir,
-            database_url=database_url,
-            broker_host=broker_host,
-            broker_port=broker_port,
-            broker_tls_ca=broker_tls_ca,
-            http_host=http_host,
-            http_port=http_port,
-            public_url=public_url,
-        ),
+        data_dir=data_dir,
+        database_url=database_url,
+        broker_host=broker_host,
+        broker_port=broker_port,
+        broker_tls_ca=broker_tls_ca,
+        http_host=http_host,
+        http_port=http_port,
+        public_url=public_url,
     )
 
 
@@ -127,9 +103,9 @@ def accounts(
     asyncio.run(_keep_accounts(directory.absolute(), settings))
 
 
-def _run(service: str, settings: Settings) -> None:
+def _run(service: str, **flags: Any) -> None:
     configure_logs()
-    asyncio.run(_serve(service, settings.model_copy(update={"broker": "external"})))
+    asyncio.run(_serve(service, settings_from(**flags, broker="external")))
 
 
 async def _keep_accounts(directory: Path, settings: Settings) -> None:

@@ -5,17 +5,14 @@ from typing import Annotated
 
 import typer
 
-from pitada.cli.options import AsJson, DatabaseUrl, DataDir, parse_grams, settings_from
+from pitada.cli.options import AsJson, DatabaseUrl, DataDir, Device, Flask, open_ledger, parse_grams
 from pitada.cli.output import console, grams, print_json
-from pitada.ledger import open_database
 from protocol.messages import StockChanged
 from services.clock import now_ms
 from services.ledger import queries
 from services.ledger import stock as ledger_stock
 from services.ledger.stock import NotInDoubt
 
-Device = Annotated[str, typer.Argument(help="The dispenser.")]
-Flask = Annotated[int, typer.Argument(help="The flask's number.")]
 Note = Annotated[str, typer.Option(help="A word for the ledger, such as a batch number.")]
 
 
@@ -30,7 +27,7 @@ def refill(
 ) -> None:
     """Note that so many grams were filled into a flask."""
     amount_mg = parse_grams(amount)
-    with open_database(settings_from(data_dir=data_dir, database_url=database_url)).write() as tx:
+    with open_ledger(data_dir, database_url).write() as tx:
         held = ledger_stock.refill(tx, device, flask, amount_mg, by=getpass.getuser(), now_ms=now_ms(), note=note)
     _say(f"Filled {grams(amount_mg)} g in", device, flask, held, as_json)
 
@@ -46,7 +43,7 @@ def count(
 ) -> None:
     """Note what a flask was found to hold: the ledger takes the difference."""
     amount_mg = parse_grams(amount)
-    with open_database(settings_from(data_dir=data_dir, database_url=database_url)).write() as tx:
+    with open_ledger(data_dir, database_url).write() as tx:
         held = ledger_stock.count(tx, device, flask, amount_mg, by=getpass.getuser(), now_ms=now_ms(), note=note)
     _say(f"Counted {grams(amount_mg)} g", device, flask, held, as_json)
 
@@ -66,7 +63,7 @@ def resolve(
         raise typer.BadParameter("say one of --dispensed, --not-dispensed and --weighed GRAMS")
     outcome = "dispensed" if dispensed else "not_dispensed" if not_dispensed else "weighed"
     weighed_mg = None if weighed is None else parse_grams(weighed)
-    with open_database(settings_from(data_dir=data_dir, database_url=database_url)).write() as tx:
+    with open_ledger(data_dir, database_url).write() as tx:
         held = ledger_stock.resolve(
             tx, job, item, outcome=outcome, weighed_mg=weighed_mg, by=getpass.getuser(), now_ms=now_ms()
         )

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pitada.cli.options import DatabaseUrl, DataDir, settings_from
+from pitada.cli.options import BrokerHost, BrokerPort, BrokerTlsCa, DatabaseUrl, DataDir, settings_from
 from pitada.cli.output import configure_logs, console, print_json
 from pitada.ledger import open_database
 from services import people
@@ -18,9 +18,9 @@ def up(
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
     broker: Annotated[str | None, typer.Option(help="embedded, or external: one that already runs.")] = None,
-    broker_host: Annotated[str | None, typer.Option(help="Address of the broker.")] = None,
-    broker_port: Annotated[int | None, typer.Option(help="Port of the broker.")] = None,
-    broker_tls_ca: Annotated[str | None, typer.Option(help="Certificates to trust for a TLS broker.")] = None,
+    broker_host: BrokerHost = None,
+    broker_port: BrokerPort = None,
+    broker_tls_ca: BrokerTlsCa = None,
     http_host: Annotated[str | None, typer.Option(help="Address of the dashboard.")] = None,
     http_port: Annotated[int | None, typer.Option(help="Port of the dashboard; 0: any free one.")] = None,
     public_url: Annotated[str | None, typer.Option(help="Address people reach the dashboard at.")] = None,

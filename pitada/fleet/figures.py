@@ -48,7 +48,8 @@ class Figures:
 
 def figures(fleet: Fleet, orders: Orders | None, now_s: float) -> Figures:
     """As they are at `now_s` on the event loop's clock."""
-    rates = [count for second, count in fleet.wire.connects if second >= int(now_s) - _RATE_S]
+    # Whole seconds: the present one has only begun.
+    rates = [count for second, count in fleet.wire.connects if int(now_s) - _RATE_S <= second < int(now_s)]
     return Figures(
         dispensers=len(fleet.specs),
         connected=fleet.connected,

@@ -175,6 +175,7 @@ class Orders:
 
     async def _patiently(self, call: Callable[[], T]) -> T:
         """The answer, also from a dashboard that is away for a moment."""
+        why = "The dashboard has not answered."
         try:
             async with asyncio.timeout(_AWAY_S):
                 while True:

@@ -4,22 +4,19 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from broker import mosquitto
 from pitada.broker_files import user_to_become
 from pitada.local.ports import free_port
+from pitada.local.program import Program
 
 # Debian keeps it where only root's PATH looks.
 _PLACES = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin"])
 
 _START_S = 10.0
-_STOP_S = 10.0
 _POLL_S = 0.01
 
 # A free port may be taken by somebody else before Mosquitto has it; three times in a row is another fault.
@@ -27,7 +24,7 @@ _PORT_ATTEMPTS = 3
 
 
 class MosquittoFailed(Exception):
-    """The Mosquitto binary is missing, or does not start, or does not stop."""
+    """The Mosquitto binary is missing, or does not start."""
 
 
 def find_binary() -> str:
@@ -41,12 +38,12 @@ def find_binary() -> str:
     return found
 
 
-class LocalMosquitto:
+class LocalMosquitto(Program):
     """`with LocalMosquitto(directory, accounts) as broker:` runs until the block ends; `broker.port` is where.
 
     `accounts` maps each user name to its `$7$` hash. `port` 0 takes a free one, and keeps it over a restart. With
     `tls` it listens for TLS only. What Mosquitto persists stays in `directory`, so a second `start` goes on where the
-    first ended.
+    first ended; what was not saved in the last seconds before a `kill` is lost.
     """
 
     host = "127.0.0.1"
@@ -54,11 +51,13 @@ class LocalMosquitto:
     def __init__(
         self, directory: Path, accounts: Mapping[str, str], port: int = 0, tls: mosquitto.Tls | None = None
     ) -> None:
+        super().__init__(
+            [find_binary(), "-c", str(directory / "mosquitto.conf")], os.environ, directory / "mosquitto.err"
+        )
         self.port = port
         self._tls = tls
         self._directory = directory
         self._accounts = dict(accounts)
-        self._process: subprocess.Popen[bytes] | None = None
         self._log_start = 0  # where the log of this run begins
 
     @property
@@ -66,35 +65,18 @@ class LocalMosquitto:
         """Mosquitto's log."""
         return self._directory / "mosquitto.log"
 
-    @property
-    def pid(self) -> int | None:
-        """Its process id while it runs."""
-        return self._process.pid if self._process else None
-
-    @property
-    def running(self) -> bool:
-        """Whether it was started and has not ended, by itself or by `stop`."""
-        return self._process is not None and self._process.poll() is None
-
     def start(self) -> None:
         """Returns when it accepts connections. Raises `MosquittoFailed`."""
         if self.running:
             raise MosquittoFailed("This Mosquitto is running already.")
-        binary = find_binary()
         self._directory.mkdir(parents=True, exist_ok=True)
-        self._end(signal.SIGKILL)  # one that ended by itself is still to be taken leave of
+        self.kill()  # one that ended by itself is still to be taken leave of
         attempts = 1 if self.port else _PORT_ATTEMPTS
         for attempt in range(attempts):
             port = self.port or free_port(self.host)
             self._write_files(port)
             self._log_start = self.log.stat().st_size if self.log.exists() else 0
-            with (self._directory / "mosquitto.err").open("wb") as errors:
-                self._process = subprocess.Popen(  # noqa: S603 - the binary found above, with a file of our own
-                    [binary, "-c", str(self._directory / "mosquitto.conf")],
-                    stdout=errors,
-                    stderr=errors,
-                    start_new_session=True,  # Ctrl-C is for the caller, who stops it after its clients
-                )
+            super().start()
             if self._wait_until_ready(port):
                 self.port = port
                 return
@@ -102,29 +84,12 @@ class LocalMosquitto:
                 break
         raise MosquittoFailed(f"Mosquitto did not start on port {port}: {self._last_words()}")
 
-    def stop(self) -> None:
-        """SIGTERM, so it writes its state; raises `MosquittoFailed` when it had to be killed."""
-        self._end(signal.SIGTERM)
-
-    def kill(self) -> None:
-        """SIGKILL: what was not saved in the last seconds is lost."""
-        self._end(signal.SIGKILL)
-
     def reload(self, accounts: Mapping[str, str]) -> None:
         """Use other accounts from now on. Clients that are connected stay so."""
         self._accounts = dict(accounts)
         self._write_files(self.port)
         if self._process is not None and self.running:
             self._process.send_signal(signal.SIGHUP)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def _write_files(self, port: int) -> None:
         as_user = user_to_become()
@@ -143,12 +108,8 @@ class LocalMosquitto:
             fresh.replace(target)
 
     def _wait_until_ready(self, port: int) -> bool:
-        process = self._process
         deadline = time.monotonic() + _START_S
-        while process is not None and time.monotonic() < deadline:
-            if process.poll() is not None:
-                self._process = None
-                return False
+        while self.running and time.monotonic() < deadline:
             try:
                 socket.create_connection((self.host, port), timeout=1).close()
             except OSError:
@@ -158,7 +119,7 @@ class LocalMosquitto:
             if " running" in self._log_of_this_run():
                 return True
             time.sleep(_POLL_S)
-        self._end(signal.SIGKILL)
+        self.kill()
         return False
 
     def _log_of_this_run(self) -> str:
@@ -169,18 +130,4 @@ class LocalMosquitto:
             return log.read().decode(errors="replace")
 
     def _last_words(self) -> str:
-        errors = self._directory / "mosquitto.err"
-        said = self._log_of_this_run() + (errors.read_text(errors="replace") if errors.exists() else "")
-        return "; ".join(said.strip().splitlines()[-3:]) or "it said nothing"
-
-    def _end(self, how: signal.Signals) -> None:
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.send_signal(how)
-        try:
-            process.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            raise MosquittoFailed(f"Mosquitto did not stop within {_STOP_S:.0f} s and was killed.") from None
+        return "; ".join((self._log_of_this_run() + self.said).strip().splitlines()[-3:]) or "it said nothing"

@@ -1,11 +1,8 @@
 """Keeps a few processes running: one that dies is started again, with a growing pause, until everything is stopped."""
 
-import signal
-import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable
 from typing import Protocol
 
 import structlog
@@ -22,9 +19,6 @@ WELL_AFTER_S = 60.0
 # How often the processes are looked at.
 LOOK_S = 0.1
 
-# What a service may take to end in good order.
-_STOP_S = 15.0
-
 
 class Supervised(Protocol):
     """A process that can be started again. `start` returns when it has been started, `stop` when it is gone."""
@@ -38,48 +32,6 @@ class Supervised(Protocol):
     def start(self) -> None: ...
 
     def stop(self) -> None: ...
-
-
-class Program:
-    """A program with a log file that it writes on. Ctrl-C does not reach it: it is stopped by `stop`, in its turn."""
-
-    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str], log_file: Path) -> None:
-        self._arguments = list(arguments)
-        self._environment = dict(environment)
-        self._log_file = log_file
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
-
-    @property
-    def pid(self) -> int | None:
-        return self._process.pid if self._process else None
-
-    def start(self) -> None:
-        self._log_file.parent.mkdir(parents=True, exist_ok=True)
-        with self._log_file.open("ab") as log_file:
-            self._process = subprocess.Popen(  # noqa: S603  # our own command, no shell
-                self._arguments,
-                stdin=subprocess.DEVNULL,
-                stdout=log_file,
-                stderr=log_file,
-                env=self._environment,
-                start_new_session=True,
-            )
-
-    def stop(self) -> None:
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
-            log.warning("killed: it did not end when asked to", program=self._arguments[1:3], after_s=_STOP_S)
-            process.kill()
-            process.wait()
 
 
 class Supervisor:

@@ -18,7 +18,8 @@ from pitada.local import certificates
 from pitada.local.mosquitto import LocalMosquitto
 from pitada.local.ports import free_port
 from pitada.local.postgresql import LocalPostgresql
-from pitada.local.supervisor import Program, Supervisor
+from pitada.local.program import Program
+from pitada.local.supervisor import Supervisor
 from pitada.process import raise_open_files
 from pitada.secrets import service_accounts, write_private
 from services import devices, people

@@ -69,7 +69,8 @@ class Ingest:
         # The last batch could not be written. It comes again, and only when it is in the ledger is this service up: a
         # database whose disk is full still answers what only reads.
         self._unwritten = False
-        self._short_of_room = False
+        # Said on this connection that receipts are left out.
+        self._said_no_room = False
 
     async def run(self) -> None:
         while True:
@@ -99,6 +100,7 @@ class Ingest:
     async def _serve_over(self, source: Source) -> None:
         # A broker that lost its retained messages is told everything again.
         self._told.clear()
+        self._said_no_room = False
         ahead = Ahead(self._batch_most)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(source.subscribe(FILTERS))
@@ -142,10 +144,9 @@ class Ingest:
     async def _publish_receipts(self, source: Source, receipts: Sequence[tuple[str, CompletionReceived]]) -> None:
         # Not waited for: a broker may send its whole backlog before a confirmation. The dispensers will ask again.
         now = receipts[: source.room]
-        short = len(now) < len(receipts)
-        if short and not self._short_of_room:
+        if len(now) < len(receipts) and not self._said_no_room:
+            self._said_no_room = True
             log.warning("the broker confirms nothing while it sends its backlog; receipts are left out until it does")
-        self._short_of_room = short
         await source.publish([_outgoing(topics.RECEIPT, device, None, message) for device, message in now])
 
     async def _publish_stock(self, source: Source, stock: Sequence[tuple[str, int, StockChanged]]) -> None:

@@ -21,9 +21,7 @@ def insert_those_new(tx: Connection, table: Table, rows: Sequence[Mapping[str, A
     """
     if not rows:
         return set()
-    dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
-    added = dialect.insert(table).on_conflict_do_nothing().returning(*table.primary_key.columns)
-    return set(tx.execute(added, list(rows)).scalars())
+    return set(tx.execute(_unless_there(tx.dialect.name, table), list(rows)).scalars())
 
 
 def insert_all(tx: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:

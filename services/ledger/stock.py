@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, Update, and_, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, Update, and_, bindparam, select, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from protocol.limits import MAX_COUNT
 from protocol.messages import StockChanged
-from services.ledger import jobs_sql
 from services.ledger.database import LedgerError
 from services.ledger.inserts import insert_all
+from services.ledger.jobs import lock_job
 from services.ledger.settle_writes import stock_message
 from services.ledger.tables import RESOLUTIONS, RESOLVED_RANK, device, flask, flip, job, job_item, stock_movement
 
@@ -45,8 +45,9 @@ def first_stock(tx: Connection, stocked: Sequence[FirstStock], *, by: str, now_m
     """The first refill of new flasks, which nobody else knows of yet. Amounts above 0."""
     if not stocked:
         return
-    tx.execute(
-        insert(stock_movement),
+    insert_all(
+        tx,
+        stock_movement,
         [
             {
                 "device": one.device,
@@ -61,12 +62,8 @@ def first_stock(tx: Connection, stocked: Sequence[FirstStock], *, by: str, now_m
             for one in stocked
         ],
     )
-    tx.execute(
-        update(flask)
-        .where(flask.c.device == bindparam("of_device"), flask.c.flask == bindparam("of_flask"))
-        .values(stock_mg=flask.c.stock_mg + bindparam("amount_mg"), revision=flask.c.revision + 1),
-        [{"of_device": one.device, "of_flask": one.flask, "amount_mg": one.amount_mg} for one in stocked],
-    )
+    moved = [{"of_device": one.device, "of_flask": one.flask, "moved_mg": one.amount_mg} for one in stocked]
+    tx.execute(_move_stock(), moved)
 
 
 def refill(
@@ -128,9 +125,7 @@ def resolve(
 
 def _find_in_doubt(tx: Connection, job_id: str, item: int) -> Any:
     """The item, with its dispenser and job held in the order that everyone takes them."""
-    owner = tx.execute(jobs_sql.device_of(), {"of_job": job_id}).scalar()
-    if owner is not None:
-        tx.execute(_held_job(), {"of_job": job_id})
+    lock_job(tx, job_id)
     found = tx.execute(_item_in_doubt(), {"of_job": job_id, "of_item": item}).one_or_none()
     if found is None:
         raise NotInDoubt(f"job {job_id} has no item {item}: check the number")
@@ -197,15 +192,10 @@ def _move(
     }
     insert_all(tx, stock_movement, [movement])
     moved = {"of_device": device_id, "of_flask": number, "moved_mg": delta_mg}
-    return stock_message(*tx.execute(_move_stock(), moved).one())
+    return stock_message(*tx.execute(_move_stock_and_tell(), moved).one())
 
 
 # Each is made once: making it takes longer than running it. `of_…` names the row.
-
-
-@cache
-def _held_job() -> Select[str]:
-    return select(job.c.job).where(job.c.job == bindparam("of_job")).with_for_update(key_share=True)
 
 
 @cache
@@ -230,13 +220,14 @@ def _held_flask() -> Select[Any]:
 
 
 @cache
-def _move_stock() -> ReturningUpdate[int, str, int, int]:
-    return (
-        update(flask)
-        .where(_is_named_flask())
-        .values(stock_mg=flask.c.stock_mg + bindparam("moved_mg"), revision=flask.c.revision + 1)
-        .returning(flask.c.revision, flask.c.ingredient, flask.c.stock_mg, flask.c.reserved_mg)
-    )
+def _move_stock() -> Update:
+    moved = update(flask).where(_is_named_flask())
+    return moved.values(stock_mg=flask.c.stock_mg + bindparam("moved_mg"), revision=flask.c.revision + 1)
+
+
+@cache
+def _move_stock_and_tell() -> ReturningUpdate[int, str, int, int]:
+    return _move_stock().returning(flask.c.revision, flask.c.ingredient, flask.c.stock_mg, flask.c.reserved_mg)
 
 
 def _is_named_flask() -> ColumnElement[bool]:

@@ -172,10 +172,13 @@ def _node_red(site: Site) -> NodeRed:
 def _run_node_red(site: Site, work: Work) -> tuple[float, float]:
     """From its connection to the last job's end in the tables."""
     with _node_red(site) as process:
-        began, cpu_s = time.perf_counter(), _cpu_s(process.pid)
-        while _jobs_settled(site) < work.jobs:
+
+        def is_through() -> bool:
             process.check()
-            time.sleep(_LOOK_S)
+            return _jobs_settled(site) >= work.jobs
+
+        began, cpu_s = time.perf_counter(), _cpu_s(process.pid)
+        _wait(site, "the last job", is_through, _LOOK_S)
         took_s, cpu_s = time.perf_counter() - began, _cpu_s(process.pid) - cpu_s
         _wait(site, "the last statement", lambda: _is_idle(site))
     return took_s, cpu_s
@@ -206,12 +209,12 @@ async def _receipts(port: int, jobs: int) -> int:
     return len(heard)
 
 
-def _wait(site: Site, what: str, is_there: Callable[[], bool]) -> None:
+def _wait(site: Site, what: str, is_there: Callable[[], bool], every_s: float = _POLL_S) -> None:
     deadline = time.monotonic() + _DEADLINE_S
     while not is_there():
         if time.monotonic() > deadline:
             raise TimeoutError(f"no sign of {what}; {_jobs_settled(site)} jobs are settled")
-        time.sleep(_POLL_S)
+        time.sleep(every_s)
 
 
 def _movements(site: Site) -> int:
@@ -235,7 +238,7 @@ def _count(site: Site, query: Executable) -> int:
         return int(tx.execute(query).scalar_one())
 
 
-def _cpu_s(pid: int) -> float:
+def _cpu_s(pid: int | None) -> float:
     # The name in brackets may hold blanks; user and system time are the 14th and 15th field.
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

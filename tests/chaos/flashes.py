@@ -1,10 +1,11 @@
 """What the dispensers of a fleet have in flash: the reports that they hold for receipted, and what is left to do."""
 
-from firmware.core.slots import DONE, STATES, StoredState, read_state, unseal
+from firmware.core.slots import DONE, unseal
 from protocol import codec
 from protocol.messages import JobCompleted
 from simulators.flash import Flash
 from simulators.fleet import Fleet
+from simulators.truth import newest_state
 
 
 class Flashes:
@@ -27,21 +28,16 @@ class Flashes:
 
     def busy(self) -> list[str]:
         """The dispensers that have a job in hand, or a report that was not receipted."""
-        states = {device: _state(flash.read()) for device, flash in self._flashes()}
+        states = {device: newest_state(flash.read()) for device, flash in self._flashes()}
         return [device for device, state in states.items() if state and (state.job or state.unreceipted)]
 
     def _flashes(self) -> list[tuple[str, Flash]]:
         return [(device, board.hardware.flash) for device, board in self._fleet.boards.items()]
 
 
-def _state(slots: dict[str, bytes]) -> StoredState | None:
-    states = [state for state in map(read_state, map(slots.get, STATES)) if state is not None]
-    return max(states, key=lambda state: state.generation, default=None)
-
-
 def receipted(slots: dict[str, bytes]) -> set[str]:
     """The jobs of the reports that are receipted, by what is in flash."""
-    state = _state(slots)
+    state = newest_state(slots)
     if state is None:
         return set()
     jobs = set()

@@ -3,8 +3,6 @@
 import asyncio
 import os
 import random
-import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -12,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pitada.demo.summary import summarise
+from pitada.local.ports import free_port
+from pitada.local.program import Program
 from protocol.states import JOB_ENDS
 from services import devices, orders
 from services.clock import now_ms
@@ -22,7 +22,6 @@ from services.ledger.database import Database
 from services.orders import OrderedItem
 from simulators.flask import FlaskSpec
 from simulators.fleet import DispenserSpec, Fleet
-from tests.chaos.ingest_process import ROOT
 
 FLASKS = 3
 CONTENTS_MG = 10_000_000
@@ -96,43 +95,20 @@ async def run(seed: int, kills: int, dispensers: int = 6, plan: str = "awful") -
     )
 
 
-class House:
-    """`pitada up`, its data in `folder`, with further options; the embedded broker keeps its port."""
+class House(Program):
+    """`pitada up`, its data and its log in `folder`, with further options; the embedded broker keeps its port.
+
+    `start` returns at once: its start is a moment to be killed at, too.
+    """
 
     def __init__(self, folder: Path, *options: str) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
-        self._folder = folder
-        self._options = options
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Returns at once: its start is a moment to be killed at, too."""
+        self.port = free_port()
         command = [sys.executable, "-c", "from pitada.cli import main; main()", "up"]
-        with (self._folder / "house.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [*command, "--http-port", "0", "--broker-port", str(self.port), *self._options],
-                cwd=ROOT,
-                env={**os.environ, "PITADA_DATA_DIR": str(self._folder)},
-                stdout=log,
-                stderr=log,
-            )
-
-    @property
-    def running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
-
-    @property
-    def log(self) -> str:
-        """What it said so far."""
-        return (self._folder / "house.log").read_text(errors="replace")
-
-    def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait(10)
-            self._process = None
+        super().__init__(
+            [*command, "--http-port", "0", "--broker-port", str(self.port), *options],
+            {**os.environ, "PITADA_DATA_DIR": str(folder)},
+            folder / "house.log",
+        )
 
 
 def claim(database: Database, dispensers: int, prefix: str = "sim") -> list[DispenserSpec]:

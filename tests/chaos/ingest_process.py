@@ -4,22 +4,18 @@ It writes its log as JSON, so every change of its health is one line: `service u
 """
 
 import asyncio
-import contextlib
 import json
-import queue
-import signal
-import subprocess
+import os
 import sys
-import threading
 import time
-from collections import deque
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import structlog
 
+from pitada.local.program import Program
 from services.clock import now_ms
 from services.ingest import Ingest
 from services.ledger.database import Database
@@ -32,81 +28,44 @@ BATCH_MOST = 500
 
 _HEALTH = {"service up": True, "service down": False}
 
+_POLL_S = 0.01
 
-class IngestProcess:
+
+class IngestProcess(Program):
     """`with IngestProcess(...)`: runs until the block ends. `kill` is -9; `start` begins another life."""
 
     def __init__(self, url: str, port: int, password_file: Path, log: Path, batch_most: int = BATCH_MOST) -> None:
-        self._command = [sys.executable, "-m", "tests.chaos.ingest_process", url, str(port), str(password_file)]
-        self._command.append(str(batch_most))
-        self._log = log
-        self._process: subprocess.Popen[str] | None = None
-        self._said: queue.Queue[dict[str, Any]] = queue.Queue()
-        self._lines: deque[str] = deque(maxlen=20)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._process is not None:
-            self._end(signal.SIGTERM)
-
-    @property
-    def pid(self) -> int:
-        assert self._process is not None, "it does not run"
-        return self._process.pid
-
-    @property
-    def running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
+        command = [sys.executable, "-m", "tests.chaos.ingest_process", url, str(port), str(password_file)]
+        super().__init__([*command, str(batch_most)], os.environ, log, cwd=ROOT)
+        self._lines_heard = 0
 
     def start(self) -> None:
-        self._said = queue.Queue()
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
-            )
-        self._lines.clear()
-        threading.Thread(target=self._listen, args=(self._process, self._said, self._lines), daemon=True).start()
-
-    def kill(self) -> None:
-        """As a power cut would."""
-        self._end(signal.SIGKILL)
+        super().start()
+        self._lines_heard = 0
 
     def wait(self, ok: bool, within_s: float = 30) -> str:
         """Returns with the next change of health to `ok`, and its reason; fails when there is none in time."""
         deadline = time.monotonic() + within_s
         while True:
-            try:
-                said = self._said.get(timeout=max(0.0, deadline - time.monotonic()))
-            except queue.Empty:
+            for told in self._news():
+                if _HEALTH.get(told["event"]) is ok:
+                    return str(told.get("reason", ""))
+            if time.monotonic() > deadline:
+                state = "up" if ok else "down"
                 raise AssertionError(
-                    f"ingest did not become {'up' if ok else 'down'} within {within_s} s; it said:\n"
-                    + "".join(self._lines)
-                    + self._log.read_text(errors="replace")[-2000:]
-                ) from None
-            if _HEALTH[said["event"]] is ok:
-                return str(said.get("reason", ""))
+                    f"ingest did not become {state} within {within_s} s; it said:\n{self.said[-4000:]}"
+                )
+            time.sleep(_POLL_S)
 
-    @staticmethod
-    def _listen(process: "subprocess.Popen[str]", said: "queue.Queue[dict[str, Any]]", lines: "deque[str]") -> None:
-        assert process.stdout is not None
-        with process.stdout as output:
-            for line in output:
-                lines.append(line)
-                with contextlib.suppress(ValueError):  # cut short by a kill
-                    told = json.loads(line)
-                    if told["event"] in _HEALTH:
-                        said.put(told)
-
-    def _end(self, how: signal.Signals) -> None:
-        process, self._process = self._process, None
-        assert process is not None, "it does not run"
-        process.send_signal(how)
-        process.wait(20)
+    def _news(self) -> Iterator[dict[str, Any]]:
+        """What its log has that was not heard yet, line by line."""
+        lines = self.said.splitlines(keepends=True)
+        for line in lines[self._lines_heard :]:
+            if not line.endswith("\n"):  # still being written, or cut short by a kill
+                return
+            self._lines_heard += 1
+            if line.startswith("{"):  # no trace of an error
+                yield json.loads(line)
 
 
 async def _run(url: str, port: int, password: str, batch_most: int) -> None:

@@ -54,7 +54,7 @@ class Probes:
     async def __aexit__(self, *error: object) -> None:
         assert self._talking is not None
         self._talking.cancel()
-        await asyncio.gather(self._talking, return_exceptions=True)
+        await asyncio.wait((self._talking,))
         await self._fleet.__aexit__(None, None, None)
 
     async def recovery_s(self, victim: str) -> float:
@@ -80,9 +80,12 @@ class Probes:
             await self._report()
 
     async def _report(self) -> None:
+        assert self._talking is not None
         job = self._unsaid.pop()
-        self._waiting[job] = asyncio.get_running_loop().create_future()
-        await self._waiting[job]
+        receipted = self._waiting[job] = asyncio.get_running_loop().create_future()
+        await asyncio.wait((receipted, self._talking), return_when=asyncio.FIRST_COMPLETED)
+        if not receipted.done():
+            self._talking.result()  # it ended, so it broke
 
     async def _talk(self) -> None:
         while True:
@@ -91,19 +94,20 @@ class Probes:
                     await link.subscribe([topics.RECEIPT.topic(self._reporter)])
                     hearing = asyncio.create_task(self._hear(link))
                     try:
-                        while True:
+                        while not hearing.done():
                             await link.publish([self._completion(job) for job in self._waiting])
                             await asyncio.sleep(_ASK_S)
                     finally:
                         hearing.cancel()
                         await asyncio.gather(hearing, return_exceptions=True)
+                    hearing.result()  # it never ends well
 
     async def _hear(self, link: Link) -> None:
         while True:
             for delivery in await link.batch(100):
                 job = codec.decode(CompletionReceived, delivery.payload).job
                 self.receipted.add(job)
-                if (waiting := self._waiting.pop(job, None)) is not None and not waiting.done():
+                if (waiting := self._waiting.pop(job, None)) is not None:
                     waiting.set_result(None)
 
     def _completion(self, job: str) -> Outgoing:

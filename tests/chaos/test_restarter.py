@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pitada.local.supervisor import Program
+from pitada.local.program import Program
 from tests.chaos.restarter import Restarter, children
 
 _SOON_S = 10.0
@@ -28,6 +28,14 @@ def until(holds: Callable[[], bool]) -> None:
         threading.Event().wait(0.01)
 
 
+def is_gone(pid: int) -> bool:
+    """It has ended, whether somebody has taken leave of it or not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
 def test_what_is_killed_is_back_with_nobody_left_of_its_family(tmp_path: Path) -> None:
     part = program(tmp_path, PARENT)
     with Restarter() as running:
@@ -36,7 +44,7 @@ def test_what_is_killed_is_back_with_nobody_left_of_its_family(tmp_path: Path) -
         pid, (child,) = part.pid, children(part.pid)
         assert running.kill("part")
         until(lambda: part.running and part.pid != pid)
-        until(lambda: not Path(f"/proc/{child}").exists() or child not in children(1))
+        until(lambda: is_gone(child))
         assert running.ended == {}
     assert not part.running
 

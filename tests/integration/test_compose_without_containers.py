@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import tempfile
 import urllib.error
@@ -17,8 +16,9 @@ from typing import Any
 import pytest
 
 from pitada.cli.deploy import secrets
+from pitada.local.ports import free_port
 from pitada.local.postgresql import LocalPostgresql
-from pitada.local.supervisor import Program
+from pitada.local.program import Program
 from services.mqtt import Account, BrokerAddress, connected
 from tests.compose import ROOT, ours
 from tests.integration.conftest import PITADA
@@ -104,13 +104,6 @@ def site() -> Iterator[Site]:
     yield running
     running.stop()
     shutil.rmtree(directory)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.mark.timeout(180)

@@ -1,7 +1,6 @@
 """`kill -9` of the whole house in the middle of jobs, then a restart: every job ends and the audit is clean."""
 
 import json
-import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pitada.local.ports import free_port
 from protocol.states import JOB_ENDS
 from services import orders
 from services.clock import now_ms
@@ -30,13 +30,6 @@ def ledger(tmp_path: Path) -> Iterator[Database]:
     database.migrate()
     yield database
     database.close()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.mark.timeout(180)

@@ -2,17 +2,16 @@
 
 import asyncio
 import base64
-import contextlib
 import hashlib
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pitada.local.mosquitto import LocalMosquitto, find_binary
 from pitada.local.mosquitto import MosquittoFailed as Missing
-from protocol import packets, topics
+from protocol import topics
 from services.ingest import FILTERS
 from services.mqtt import WAITING_MOST, Account, BrokerAddress, BrokerLost, Delivery, Link, Outgoing, connected
 from tests.programs import absent
@@ -163,86 +162,6 @@ async def test_small_packets_are_sent_at_once(mosquitto: LocalMosquitto) -> None
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
 
 
-async def test_a_connection_on_which_only_messages_come_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.mqtt._KEEPALIVE_S", 1)
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answers no ping, but has something to say ten times a second."""
-        await reader.read(1024)
-        writer.write(_CONNACK)
-        with contextlib.closing(writer):
-            while not writer.is_closing():
-                writer.write(packets.publish(TOPIC, b"x", 0, False, 0))
-                await asyncio.sleep(0.1)
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with asyncio.timeout(20), server:
-        address = BrokerAddress("127.0.0.1", server.sockets[0].getsockname()[1])
-        async with connected(address, INGEST) as link:
-            # Three and a half times the keepalive.
-            heard = await hear(link, 35)
-    assert len(heard) >= 35
-
-
-async def test_a_connection_that_is_not_read_for_long_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.mqtt._KEEPALIVE_S", 1)
-    monkeypatch.setattr("services.mqtt.WAITING_MOST", 10)
-    heard: list[bytes] = []
-    heard_enough = asyncio.Event()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Says more than is taken, and answers pings."""
-        with contextlib.closing(writer):
-            await reader.read(1024)
-            writer.write(_CONNACK + 20 * packets.publish(TOPIC, b"x", 0, False, 0))
-            while len(heard) < 4:
-                heard.append(await reader.read(1024))
-                writer.write(b"\xd0\x00")
-            heard_enough.set()
-            await reader.read()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with asyncio.timeout(20), server:
-        address = BrokerAddress("127.0.0.1", server.sockets[0].getsockname()[1])
-        async with connected(address, INGEST, manual_ack=True) as link:
-            await hear(link, 1, most=1)
-            await heard_enough.wait()
-    # Pings, and no end of the stream.
-    assert heard == [b"\xc0\x00"] * 4
-
-
-async def test_publishing_waits_for_the_broker_only_where_there_is_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.mqtt._UNCONFIRMED_MOST", 150)
-    told: asyncio.Queue[range] = asyncio.Queue()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Confirms what it is told to."""
-        await reader.read(1024)
-        with contextlib.closing(writer):
-            writer.write(_CONNACK)
-            for _ in range(2):
-                writer.write(b"".join([packets.puback(mid) for mid in await told.get()]))
-            await reader.read()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    address = BrokerAddress("127.0.0.1", server.sockets[0].getsockname()[1])
-    messages = [Outgoing("pitada/v1/d-1/job/receipt", b"{}", 1, retained=False)] * 150
-    async with asyncio.timeout(SOON_S), server, connected(address, INGEST) as link:
-        await link.publish(messages)
-        assert link.room == 0
-
-        more = asyncio.create_task(link.publish(messages[:1]))
-        await asyncio.wait((more,), timeout=0.05)
-        assert not more.done()
-        told.put_nowait(range(1, 2))
-        await more
-        assert link.room == 0
-
-        told.put_nowait(range(2, 152))
-        await link.confirmed()
-        assert link.room == 150
-
-
 async def test_telemetry_arrives_with_qos_0(mosquitto: LocalMosquitto) -> None:
     async with connected(at(mosquitto), INGEST, persistent=True, manual_ack=True) as link:
         await link.subscribe(FILTERS)
@@ -285,76 +204,3 @@ async def test_a_wrong_password_is_heard_by_who_asks(mosquitto: LocalMosquitto) 
     trying.cancel()
     await asyncio.gather(trying, return_exceptions=True)
     assert "uthori" in refusals[0]
-
-
-# aiomqtt alone notices after 10 s that a publish will never be confirmed.
-SOON_S = 5.0
-
-_CONNACK = b"\x20\x02\x00\x00"
-
-
-@contextlib.asynccontextmanager
-async def broker_that_dies(packets: int) -> AsyncIterator[BrokerAddress]:
-    """Takes the connection, and closes it at that packet after CONNECT, unanswered."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(1024)
-        writer.write(_CONNACK)
-        for _ in range(packets):
-            await reader.read(1024)
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        yield BrokerAddress("127.0.0.1", server.sockets[0].getsockname()[1])
-
-
-async def publish(link: Link) -> None:
-    await link.publish([Outgoing("pitada/v1/d-1/job/receipt", b"{}", 1, retained=False)])
-    await link.confirmed()
-
-
-async def subscribe(link: Link) -> None:
-    await link.subscribe(["pitada/v1/+/status"])
-
-
-async def wait_for_messages(link: Link) -> None:
-    asking = asyncio.create_task(subscribe(link))
-    try:
-        await link.batch(10)
-    finally:
-        await asyncio.gather(asking, return_exceptions=True)
-
-
-@pytest.mark.parametrize("act", [publish, subscribe, wait_for_messages])
-async def test_what_nobody_will_answer_ends_with_the_connection(act: Callable[[Link], Awaitable[None]]) -> None:
-    async with (
-        asyncio.timeout(SOON_S),
-        broker_that_dies(1) as address,
-        connected(address, Account("svc_ingest", "x")) as link,
-    ):
-        with pytest.raises(BrokerLost):
-            await act(link)
-
-
-@pytest.mark.parametrize("answer", [b"", _CONNACK])
-async def test_a_connection_that_is_closed_at_once_is_tried_again(answer: bytes) -> None:
-    tries = 0
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal tries
-        tries += 1
-        await reader.read(1024)
-        if tries == 1:
-            writer.write(answer)
-        else:
-            writer.write(_CONNACK)
-            await reader.read(1024)
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with asyncio.timeout(SOON_S), server:
-        address = BrokerAddress("127.0.0.1", server.sockets[0].getsockname()[1])
-        async with connected(address, Account("svc_ingest", "x")):
-            pass
-    assert tries == 2

@@ -14,7 +14,7 @@ def test_a_spread_is_made_of_times_that_were_measured() -> None:
 
 async def test_rates_are_of_the_last_ten_seconds_and_peaks_of_all() -> None:
     fleet = Fleet(specs(2), "127.0.0.1", 1)
-    fleet.wire.connects.extend([(100, 900), (200, 30), (205, 20)])
+    fleet.wire.connects.extend([(100, 900), (195, 7), (196, 30), (205, 20), (206, 9)])
     found = figures(fleet, None, 206.5)
     assert (found.connects_per_s, found.connects_peak_per_s) == (5.0, 900)
     assert (found.dispensers, found.connected, found.placed, found.settle.count) == (2, 0, 0, 0)

@@ -1,6 +1,7 @@
 """A user who orders for a fleet: every job once, watched to its end, and judged by what left the flasks."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 
 import pytest
@@ -118,6 +119,29 @@ async def test_an_order_that_can_never_be_ends_the_run(fleet: Fleet) -> None:
     with pytest.raises(ExceptionGroup) as raised:
         await orders_of(Refusing(422), fleet, jobs=5, per_s=1000).run()
     assert isinstance(expected(raised.value), ApiRefused)
+
+
+class Slow(MemoryApi):
+    """Answers when it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_answer = threading.Event()
+
+    def place(self, device: str, items: Sequence[Item], key: str) -> JobView:
+        self.may_answer.wait(10)
+        return super().place(device, items, key)
+
+
+async def test_a_dashboard_whose_answer_takes_too_long_ends_the_run(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_AWAY_S", 0.05)
+    api = Slow()
+    with pytest.raises(ExceptionGroup) as raised:
+        await orders_of(api, fleet, jobs=1).run()
+    api.may_answer.set()
+    assert str(expected(raised.value)) == "The dashboard has not answered. It was tried for 0 s."
 
 
 async def test_a_job_below_the_pages_is_asked_for_by_its_id(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:

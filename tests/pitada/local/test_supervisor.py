@@ -1,12 +1,11 @@
 """What dies is started again, later each time; what is stopped is gone, the latest first."""
 
-import sys
-import threading
 from pathlib import Path
 
 import pytest
 
-from pitada.local.supervisor import FIRST_PAUSE_S, LONGEST_PAUSE_S, WELL_AFTER_S, Program, Supervisor
+from pitada.local.program import Program
+from pitada.local.supervisor import FIRST_PAUSE_S, LONGEST_PAUSE_S, WELL_AFTER_S, Supervisor
 
 
 class Fragile:
@@ -113,16 +112,3 @@ def test_all_are_stopped_the_latest_first_also_when_one_does_not_start() -> None
     with pytest.raises(FileNotFoundError):
         run()
     assert stopped == [second, first]
-
-
-def test_a_program_writes_its_log_and_is_gone_when_stopped(tmp_path: Path) -> None:
-    log = tmp_path / "logs" / "sleeper.log"
-    code = "import sys, time; print('here', flush=True); time.sleep(600)"
-    program = Program([sys.executable, "-c", code], {}, log)
-    stop = threading.Event()
-    with Supervisor() as supervisor:
-        supervisor.start("sleeper", program)
-        supervisor.watch(stop, lambda: stop.set() if log.read_text() == "here\n" else None)
-        assert program.running
-    assert program.pid is None
-    assert not program.running

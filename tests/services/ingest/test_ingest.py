@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 
 import pytest
 from sqlalchemy import Connection
+from structlog.testing import CapturingLogger
 
 from protocol import codec, messages, topics
 from protocol.fields import Record
@@ -42,11 +43,11 @@ def offered(database: Database) -> Database:
     return database
 
 
-def completion() -> messages.JobCompleted:
+def completion(job: str = JOB, seq: int = 1) -> messages.JobCompleted:
     report = messages.ItemReport(
         item=0, flask=1, state="done", target_mg=5_000, dispensed_mg=5_003, duration_ms=251, error=None
     )
-    return messages.JobCompleted(job=JOB, seq=1, state="done", items=(report,), epoch=EPOCH, boot=1, ms=900)
+    return messages.JobCompleted(job=job, seq=seq, state="done", items=(report,), epoch=EPOCH, boot=1, ms=900)
 
 
 def deliver(broker: MemoryBroker, channel: topics.Channel, message: Record, flask: int | None = None) -> None:
@@ -56,6 +57,19 @@ def deliver(broker: MemoryBroker, channel: topics.Channel, message: Record, flas
 def receipts(broker: MemoryBroker) -> list[Record]:
     topic = topics.RECEIPT.topic(DEVICE)
     return [codec.decode(topics.RECEIPT.record, one.payload) for one in broker.published if one.topic == topic]
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> CapturingLogger:
+    """Where ingest writes, however this process's logs were set up before."""
+    capturing = CapturingLogger()
+    monkeypatch.setattr("services.ingest.ingest.log", capturing)
+    return capturing
+
+
+def times_left_out(log: CapturingLogger) -> int:
+    """How often it was said that receipts are left out."""
+    return sum("receipts are left out" in call.args[0] for call in log.calls)
 
 
 def stock(database: Database) -> tuple[int, int]:
@@ -120,18 +134,35 @@ async def test_where_the_broker_confirms_nothing_receipts_come_first_and_stock_l
         await broker.until(lambda: stock_messages(broker) == [(500_000 - 5_003, True)])
 
 
-async def test_a_receipt_for_which_there_is_no_room_is_left_out_and_given_at_the_next_repeat(offered: Database) -> None:
+async def test_a_receipt_for_which_there_is_no_room_is_left_out_and_given_at_the_next_repeat(
+    offered: Database, log: CapturingLogger
+) -> None:
     broker = MemoryBroker()
     broker.room = 0
     async with ingesting(offered, broker):
         deliver(broker, topics.COMPLETION, completion())
-        await broker.until(lambda: broker.unacked == 0)
+        await broker.until(lambda: times_left_out(log) == 1)
 
         broker.room = 60_000
         deliver(broker, topics.COMPLETION, completion())
         await broker.until(lambda: bool(receipts(broker)))
     assert len(receipts(broker)) == 1
     assert stock(offered) == (500_000 - 5_003, 1)
+
+
+async def test_that_receipts_are_left_out_is_said_once_a_connection(offered: Database, log: CapturingLogger) -> None:
+    broker = MemoryBroker()
+    async with ingesting(offered, broker):
+        for connection in (1, 2):
+            for room in (1, 2, 1):
+                broker.room = room
+                given = len(receipts(broker)) + room
+                # One batch of two receipts: a job that is not known is noted, and its dispenser need not repeat it.
+                deliver(broker, topics.COMPLETION, completion())
+                deliver(broker, topics.COMPLETION, completion("job-2", 2))
+                await broker.until(lambda given=given: len(receipts(broker)) == given)  # type: ignore[misc]  # bound now
+            assert times_left_out(log) == connection
+            broker.lose()
 
 
 def stock_messages(broker: MemoryBroker) -> list[tuple[int, bool]]:
