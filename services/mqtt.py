@@ -114,7 +114,16 @@ class _Client(aiomqtt.Client):
         self.stream = client._sock = Stream(sock, next(_numbers))
         self._is_reading = True
         # In the place of aiomqtt's own, before CONNECT is sent.
-        self._loop.call_soon_threadsafe(self._loop.add_reader, sock.fileno(), self._read)
+        self._loop.call_soon_threadsafe(self._if_open, self._loop.add_reader, sock, self._read)
+
+    def _on_socket_register_write(self, client: Any, userdata: Any, sock: Any) -> None:
+        self._loop.call_soon_threadsafe(self._if_open, self._loop.add_writer, sock, self._write)
+
+    @staticmethod
+    def _if_open(watch: Callable[[int, Callable[[], None]], None], sock: Any, call: Callable[[], None]) -> None:
+        # Closed before the loop came to it, its number is nobody's or already another's.
+        if sock.fileno() >= 0:
+            watch(sock.fileno(), call)
 
     def _on_disconnect(self, *args: Any) -> None:
         super()._on_disconnect(*args)
@@ -132,6 +141,13 @@ class _Client(aiomqtt.Client):
             if self.paho.loop_misc() != mqtt.MQTT_ERR_SUCCESS:
                 return
             await asyncio.sleep(_MISC_S)
+
+    def _write(self) -> None:
+        try:
+            self.paho.loop_write()
+        except Exception as error:  # as in _read
+            if not self._disconnected.done():
+                self._disconnected.set_exception(error)
 
     def _read(self) -> None:
         self.stream.fill()

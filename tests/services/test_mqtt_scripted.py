@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
 from protocol import packets, topics
-from services.mqtt import Account, BrokerAddress, BrokerLost, Link, Outgoing, connected
+from services.mqtt import Account, BrokerAddress, BrokerLost, Link, Outgoing, _Client, connected
 
 INGEST = Account("svc_ingest", "secret")
 TOPIC = topics.ACCEPT.topic("kitchen")
@@ -151,3 +152,15 @@ async def test_a_connection_that_is_closed_at_once_is_tried_again(answer: bytes)
     async with asyncio.timeout(SOON_S), serving(die_once) as address, connected(address, INGEST):
         pass
     assert tries == 2
+
+
+async def test_a_connection_that_closes_before_the_loop_watches_it_is_no_error() -> None:
+    heard: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: heard.append(context))
+    client = _Client("127.0.0.1")
+    ours, theirs = socket.socketpair()
+    client._on_socket_register_write(client.paho, None, ours)
+    ours.close()
+    theirs.close()
+    await asyncio.sleep(0)
+    assert heard == []
