@@ -103,7 +103,7 @@ class House(Program):
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.port = free_port()
-        command = [sys.executable, "-c", "from pitada.cli import main; main()", "up"]
+        command = [sys.executable, "-c", "from pitada.start import main; main()", "up"]
         super().__init__(
             [*command, "--http-port", "0", "--broker-port", str(self.port), *options],
             {**os.environ, "PITADA_DATA_DIR": str(folder)},
