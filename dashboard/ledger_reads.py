@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 from anyio import to_thread
 
@@ -29,8 +30,8 @@ class LedgerReads:
     job: Callable[[str], Awaitable[JobView | None]]
 
 
-def ledger_reads(database: Database) -> LedgerReads:
-    """The reads of a real ledger."""
+def ledger_reads(database: Database, in_thread: Callable[..., Awaitable[Any]] = to_thread.run_sync) -> LedgerReads:
+    """The reads of a real ledger. `in_thread(function, *arguments)` runs them where they hold nobody up."""
 
     def fleet() -> Fleet:
         with database.read() as tx:
@@ -41,9 +42,11 @@ def ledger_reads(database: Database) -> LedgerReads:
             return queries.job(tx, job_id)
 
     async def read_fleet() -> Fleet:
-        return await to_thread.run_sync(fleet)
+        found: Fleet = await in_thread(fleet)
+        return found
 
     async def read_job(job_id: str) -> JobView | None:
-        return await to_thread.run_sync(job, job_id)
+        found: JobView | None = await in_thread(job, job_id)
+        return found
 
     return LedgerReads(read_fleet, read_job)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 INGEST = "svc_ingest"
 DISPATCH = "svc_dispatch"
+DASHBOARD = "svc_dashboard"
 
 # A message that nobody has acknowledged yet, a client that is connected: looked for so often.
 _WAITING = (plan.REPEAT, plan.TAKEOVER)
@@ -122,7 +123,8 @@ def _repeat(world: World, action: Action) -> bool:
 
 
 def _link_break(world: World, action: Action) -> bool:
-    return world.broker.break_client(INGEST if action.numbers[0] < 0.7 else DISPATCH)
+    names = [DISPATCH] if world.screen is None else [DISPATCH, DASHBOARD]
+    return world.broker.break_client(INGEST if action.numbers[0] < 0.6 else names[int(action.numbers[1] * len(names))])
 
 
 class _Stranger:

@@ -19,10 +19,11 @@ from simulators.world.loop import VirtualLoop
 from simulators.world.network import Network
 from simulators.world.trace import Trace
 from tests.simulation import breaking, checkers, people, plan
-from tests.simulation.breaking import DISPATCH, INGEST
+from tests.simulation.breaking import DASHBOARD, DISPATCH, INGEST
 from tests.simulation.database import MemoryLedger
 from tests.simulation.plan import Plan
 from tests.simulation.processes import Process, connected, worker
+from tests.simulation.screen import Screen, watch
 
 # Wall time when a world begins.
 _BEGAN_MS = 1_800_000_000_000
@@ -30,6 +31,9 @@ _BEGAN_MS = 1_800_000_000_000
 # The services look less often than in a house: nothing depends on how soon, and each look costs as much.
 _DISPATCH_LOOKS_S = 1.6
 _INGEST_LOOKS_S = 5.0
+
+# The share of the worlds in which somebody has the board on a screen: it reads the ledger whenever something happens.
+_WATCHED = 0.05
 
 # When nothing has been written for so long, the next action waits no longer for its note.
 _SILENT_MS = 2000
@@ -68,6 +72,9 @@ class World:
             INGEST: self._ingest(),
             DISPATCH: self._dispatch(),
         }
+        self.screen = Screen() if self.rng("screen").random() < _WATCHED else None
+        if self.screen is not None:
+            self.processes[DASHBOARD] = self._dashboard(self.screen)
         self.judge = checkers.Judge(self)
         ledger.reset(_kitchen(drawn))
         ledger.on_fault = self.struck
@@ -202,6 +209,14 @@ class World:
             DISPATCH,
             lambda: Dispatch(self.ledger, connect, self.wall_ms, look_every_s=_DISPATCH_LOOKS_S).run(),
         )
+
+    def _dashboard(self, screen: Screen) -> Process:
+        rng = self.rng("link/dashboard")
+
+        def connect() -> Any:
+            return connected(self.broker, self.loop, rng, name=DASHBOARD, lasting=False)
+
+        return Process(self.loop, DASHBOARD, lambda: watch(self.ledger, connect, self.wall_ms, screen))
 
     def _to_publish(self, one: Outgoing) -> None:
         _, channel, _ = topics.parse(one.topic)

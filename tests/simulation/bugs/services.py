@@ -1,4 +1,4 @@
-"""Defects of ingest, orders and dispatch."""
+"""Defects of ingest, orders, dispatch and the dashboard."""
 
 import asyncio
 from collections.abc import Iterator
@@ -6,6 +6,9 @@ from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
+from dashboard import picture as picture_module
+from dashboard.live import LiveFeed
+from dashboard.picture import DispenserPicture
 from protocol import codec, topics
 from protocol.messages import CompletionReceived, JobCompleted
 from services.ingest import ahead as ahead_module
@@ -19,7 +22,7 @@ from services.ledger.facts import Fact
 from services.ledger.settle import Settled
 from services.mqtt import Outgoing
 from services.orders import retrying
-from tests.simulation.bugs.bug import Patch, bug, instead
+from tests.simulation.bugs.bug import Patch, bug, instead, nothing
 
 
 @bug("ingest", "the receipt goes out before the commit")
@@ -125,6 +128,28 @@ def two_at_once() -> Patch:
 
     _, device = work.KINDS[work.NUMBER]
     return _without_statements(patch.dict(work.KINDS, {work.NUMBER: (to_number, device)}))
+
+
+@bug("dashboard", "a last will wins over a newer birth on the screen")
+def late_will_on_screen() -> Patch:
+    return instead(picture_module, "_newer", lambda *_: True)
+
+
+@bug("dashboard", "the screen is not read from the ledger again")
+def never_reread() -> Patch:
+    return instead(LiveFeed, "_reread_fleet", nothing)
+
+
+@bug("dashboard", "the screen believes the ledger's older word on a flask")
+def older_flask_on_screen() -> Patch:
+    real = DispenserPicture.reread
+
+    def reread(self: DispenserPicture, view: Any) -> None:
+        flasks = dict(self.flasks)
+        real(self, view)
+        self.flasks = flasks
+
+    return instead(DispenserPicture, "reread", reread)
 
 
 @contextmanager
