@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import math
 import os
 import platform
 import random
@@ -124,12 +125,15 @@ class _Soak:
             checks.judge, self._real.database, self.fleet, receipted, self._operators.placed, stale
         )
         recovery = summary(self._recoveries)
+        tracebacks = self._real.tracebacks()
+        in_order = not self._real.running.ended and not tracebacks
         return {
-            "held": verdict.held and not self._real.running.ended and recovery.get("p99", 0) <= BACK_WITHIN_S,
+            # Without a kill nothing was shown.
+            "held": verdict.held and in_order and recovery.get("p99", math.inf) <= BACK_WITHIN_S,
             **vars(verdict),
             "kills": dict(self._kills),
             "ended_by_themselves": dict(self._real.running.ended),
-            "tracebacks": self._real.tracebacks(),
+            "tracebacks": tracebacks,
             "recovery_s": recovery,
             "network_faults": dict(self._proxy.faults),
             "connections_struck": dict(self._proxy.struck),
