@@ -36,6 +36,7 @@ class Commands:
         "_journal",
         "_outbox",
         "_reports",
+        "_rival",
         "_runner",
         "_session",
         "presence_due",
@@ -58,6 +59,7 @@ class Commands:
         self.status_due = False
         """An older last will, or that of another board, came after the present status: newcomers would take us for
         offline."""
+        self._rival = None  # type: tuple[str, int, int] | None
         self.rivals = 0
         """How often another dispenser had signed in under this name since this one was last online."""
 
@@ -176,8 +178,11 @@ class Commands:
     def _own_status(self, status: StatusReported) -> None:
         """Our own status comes back. A last will in its place would leave us offline for ever."""
         session = self._session
-        if status.epoch != self._journal.epoch and session.connects > 1:
-            # Before the first time online it is the last word of a board that this one replaces.
+        signed_in = (status.epoch, status.boot, status.connection)
+        if status.epoch != self._journal.epoch and session.connects > 1 and signed_in != self._rival:
+            # Before the first time online it is the last word of a board that this one replaces. A broker that lost
+            # newer ones in a crash says that one again, and may say it twice; another dispenser has a new number.
+            self._rival = signed_in
             self.rivals += 1
         newer = status.connection > session.connection or (
             not status.online and status.connection == session.connection

@@ -12,6 +12,11 @@ OTHER = StatusReported(
 )  # fmt: skip
 
 
+def signed_in(connection: int) -> bytes:
+    """The other one's status over its connection of that number."""
+    return codec.encode(OTHER).replace(b'"connection":1', b'"connection":%d' % connection)
+
+
 def back_online(bench: Bench) -> None:
     bench.online()
     bench.run(limit_ms=1000)
@@ -19,20 +24,31 @@ def back_online(bench: Bench) -> None:
 
 def test_another_dispenser_under_its_name_is_reported_when_it_is_met_twice(bench: Bench) -> None:
     faults = []
-    for _ in range(3):
+    for connection in (1, 2, 3):
         bench.drop_link()
-        bench.broker.retained[STATUS] = codec.encode(OTHER)
+        bench.broker.retained[STATUS] = signed_in(connection)
         back_online(bench)
         faults.append(bench.status().fault)
     assert faults == [None, "name_taken", "name_taken"]
 
 
+def test_an_old_word_that_a_broker_says_again_after_a_crash_is_no_second_meeting(bench: Bench) -> None:
+    for _ in range(3):
+        bench.drop_link()
+        bench.broker.retained[STATUS] = signed_in(1)
+        back_online(bench)
+        bench.to_device(bench.broker.message(STATUS, signed_in(1)))
+        bench.run(limit_ms=1000)
+    assert bench.status().fault is None
+
+
 def test_a_restart_forgets_the_other_one() -> None:
     bench = online_bench()
-    for _ in range(2):
+    for connection in (1, 2):
         bench.drop_link()
-        bench.broker.retained[STATUS] = codec.encode(OTHER)
+        bench.broker.retained[STATUS] = signed_in(connection)
         back_online(bench)
+    assert bench.status().fault == "name_taken"
     bench.cut_power()
     bench.boot()
     back_online(bench)
