@@ -48,6 +48,7 @@ class DispenserPicture:
     flasks: dict[int, FlaskView]
     progress: dict[int, Progress] = field(default_factory=dict)
     _past_epochs: list[str] = field(default_factory=list)
+    _told: set[int] = field(default_factory=set)  # flasks that a message moved since the ledger was read
 
     def heard(self, status: StatusReported, now_ms: int, *, retained: bool) -> bool:
         """A status or last will arrived. An older one, a late will or a repeat changes nothing."""
@@ -70,6 +71,7 @@ class DispenserPicture:
         last = self.flasks.get(flask)
         if last is None or message.revision < last.revision:
             return False
+        self._told.add(flask)
         self.flasks[flask] = last.model_copy(
             update={
                 "revision": message.revision,
@@ -93,17 +95,22 @@ class DispenserPicture:
         self.seen_at_ms = max(now_ms, self.seen_at_ms or 0)
 
     def reread(self, view: DispenserView) -> None:
-        """The ledger was read again. What the dispenser said since then stands."""
+        """The ledger was read again. What was said since then stands, until it is read once more.
+
+        A flask's message may be newer than what was read a moment before; after that only a ledger that was set back to
+        a backup has an older revision, and it is right.
+        """
         self.view = view
         self.refusal = view.refusal
         self.seen_at_ms = max(view.seen_at_ms or 0, self.seen_at_ms or 0) or None
         self._take(_presence(view), view.seen_at_ms)
         self.flasks = {
             flask.flask: self.flasks[flask.flask]
-            if flask.flask in self.flasks and self.flasks[flask.flask].revision > flask.revision
+            if flask.flask in self._told and self.flasks[flask.flask].revision > flask.revision
             else flask
             for flask in view.flasks
         }
+        self._told.clear()
 
     def _take(self, presence: Presence, at_ms: int | None) -> bool:
         last = self.presence

@@ -17,6 +17,7 @@ from tests.dashboard.bench import (
     accept,
     completion,
     dispenser_view,
+    flask_view,
     item_view,
     job_view,
     offer,
@@ -75,8 +76,10 @@ async def test_many_messages_within_the_window_make_one_frame_of_latest_values(f
         assert [entry["set"].get("flask/line-1/1") for entry in frames.frames[1:-1]] == [None]
 
 
-async def test_retained_replays_change_nothing(feed: LiveFeed, clock: Clock) -> None:
+async def test_retained_replays_change_nothing(feed: LiveFeed, ledger: MemoryLedger, clock: Clock) -> None:
     facts = [status(job="job-1"), progress(0, "dispensing"), progress(0, "done"), stock(1, 45_000, 2)]
+    moved = flask_view(stock_mg=45_000, available_mg=45_000, revision=2)
+    ledger.dispensers["line-1"] = dispenser_view(flasks=(moved, flask_view(flask=2)))
     async with watching(feed) as frames:
         send(feed, *facts)
         await clock.advance(200)

@@ -109,6 +109,15 @@ def test_the_ledger_read_again_keeps_what_the_dispenser_said_since(picture: Disp
     assert flask_value(picture, 1)["stock_mg"] == 30_000
 
 
+def test_a_ledger_that_was_set_back_is_believed_when_it_is_read_twice(picture: DispenserPicture) -> None:
+    stocked(picture, stock(1, 30_000, revision=9))
+    before = picture.view
+    picture.reread(before)
+    assert flask_value(picture, 1)["stock_mg"] == 30_000
+    picture.reread(before)
+    assert flask_value(picture, 1)["stock_mg"] == before.flasks[0].stock_mg != 30_000
+
+
 def test_the_ledger_read_again_brings_what_only_it_knew(picture: DispenserPicture) -> None:
     picture.reread(dispenser_view("line-1", online=False, seen_at_ms=START_MS + 1))
     assert dispenser_value(picture)["online"] is False
