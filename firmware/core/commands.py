@@ -187,7 +187,12 @@ class Commands:
         newer = status.connection > session.connection or (
             not status.online and status.connection == session.connection
         )
-        if status.epoch == self._journal.epoch and status.boot == self._journal.boot and newer:
+        if status.epoch == self._journal.epoch and status.boot > self._journal.boot:
+            # Flash lost what it had of newer boots. Under an old number nobody would believe a word of this one.
+            self._journal.boot = min(status.boot + 1, MAX_COUNT)
+            self._journal.touch()
+            self.presence_due = True
+        elif status.epoch == self._journal.epoch and status.boot == self._journal.boot and newer:
             session.connection = min(status.connection, MAX_COUNT)
             session.next_connection()
             self.presence_due = True

@@ -77,3 +77,18 @@ def test_a_last_will_of_another_board_does_not_stay_the_last_word() -> None:
     bench.run(limit_ms=5000)
     assert len(bench.sent("status")) == before + 1
     assert bench.broker.retained[STATUS] == codec.encode(bench.status())
+
+
+def test_boots_that_flash_forgot_are_learned_from_its_own_last_word(bench: Bench) -> None:
+    own = bench.status()
+    bench.drop_link()
+    newer = codec.encode(own).replace(b'"boot":%d' % own.boot, b'"boot":%d' % (own.boot + 5))
+    bench.broker.retained[STATUS] = newer
+    back_online(bench)
+    bench.run(limit_ms=5000)
+    assert bench.status().boot == own.boot + 6
+    assert bench.broker.retained[STATUS] == codec.encode(bench.status())
+    bench.cut_power()
+    bench.boot()
+    back_online(bench)
+    assert bench.status().boot == own.boot + 7
