@@ -85,8 +85,13 @@ def unsettled(world: World) -> list[str]:
         waits.append("somebody is still trying to order")
     if world.restores > world.faults[RESTORE]:
         waits.append("a backup is still to be restored")
-    asked = "SELECT device, online, job, last_seq, receipted_seq, resend_left FROM device"
-    for device, online, job, last_seq, receipted_seq, resend_left in rows(asked):
+    asked = "SELECT device, online, boot, connection, job, last_seq, receipted_seq, resend_left FROM device"
+    for device, online, boot, connection, job, last_seq, receipted_seq, resend_left in rows(asked):
+        said = json.loads(world.broker.retained.get(topics.STATUS.topic(device), b"{}"))
+        if not world.dispensers.boards[device].wifi.online:
+            waits.append(f"{device} is not connected")
+        elif (said.get("online"), said.get("boot"), said.get("connection")) != (True, boot, connection):
+            waits.append(f"{device} says {said}, the ledger knows boot {boot} and connection {connection}")
         flash = newest_state(world.dispensers.boards[device].hardware.flash.read())
         if not online or flash is None:
             waits.append(f"{device} is offline")

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from dashboard import picture as picture_module
 from dashboard.live import LiveFeed
 from dashboard.picture import DispenserPicture
 from protocol import codec, topics
@@ -128,11 +127,6 @@ def two_at_once() -> Patch:
 
     _, device = work.KINDS[work.NUMBER]
     return _without_statements(patch.dict(work.KINDS, {work.NUMBER: (to_number, device)}))
-
-
-@bug("dashboard", "a last will wins over a newer birth on the screen")
-def late_will_on_screen() -> Patch:
-    return instead(picture_module, "_newer", lambda *_: True)
 
 
 @bug("dashboard", "the screen is not read from the ledger again")
