@@ -24,7 +24,8 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     """Runs tasks and timers in virtual seconds from 0. Callbacks of one instant run in the order they were asked for.
 
     `on_error` hears the context of every exception that nobody caught. `work` carries out what `asyncio.to_thread`
-    asks for; `open_stream` is `create_connection`. Everything else that a loop can do raises `NotImplementedError`.
+    asks for; `open_stream` is `create_connection`. Whatever else a loop can do is as in
+    asyncio's own base class, which refuses it.
     """
 
     def __init__(self, on_error: Callable[[dict[str, Any]], None]) -> None:
@@ -113,7 +114,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self, executor: Executor | None, func: Callable[..., T], *args: Any
     ) -> asyncio.Future[T]:
         if self.work is None:
-            raise NotImplementedError("nobody works for this loop")
+            raise RuntimeError("nobody works for this loop")
         future = self.create_future()
         self.work(lambda: func(*args), future)
         return future
@@ -122,7 +123,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self, protocol_factory: Callable[[], asyncio.Protocol], host: str, port: int, *, ssl: object = None
     ) -> Any:
         if self.open_stream is None:
-            raise NotImplementedError("this loop has no network")
+            raise RuntimeError("this loop has no network")
         return await self.open_stream(protocol_factory, host)
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
