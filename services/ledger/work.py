@@ -48,8 +48,8 @@ def found() -> Select[Any]:
 def among(kind: str, asked: bool) -> Select[Any]:
     """The work of that kind, of the given dispensers only. Takes `devices`, `now_ms`."""
     wanted, _ = KINDS[kind]
-    among: Select[Any] = wanted(None if asked else _NOW_MS).where(_DEVICE.device.in_(_DEVICES))
-    return among
+    theirs: Select[Any] = wanted(None if asked else _NOW_MS).where(_DEVICE.device.in_(_DEVICES))
+    return theirs
 
 
 # For a dispenser that asks for itself `now_ms` is None: what was sent counts as sent long ago.
