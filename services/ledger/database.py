@@ -135,6 +135,11 @@ class Database:
         self._reading.dispose()
 
 
+def has_row_locks(tx: Transaction) -> bool:
+    """Whether a writer holds rows one by one. On SQLite it holds them all from its beginning, and need not ask."""
+    return tx.dialect.name == "postgresql"
+
+
 def known_revisions() -> frozenset[str]:
     """Every revision of the tables that this version can bring up to its own."""
     return frozenset(script.revision for script in ScriptDirectory.from_config(_migrations()).walk_revisions())

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, RowMapping
 
 from protocol.states import ITEM_TRANSITIONS, JOB_TRANSITIONS, SERVER, item_rank, job_rank
 from services.ledger import jobs_sql, tables
+from services.ledger.database import has_row_locks
 from services.ledger.inserts import insert_all, insert_new
 from services.ledger.tables import WHOLE_JOB
 
@@ -73,7 +74,8 @@ def lock_job(tx: Connection, job: str) -> RowMapping | None:
 
 def lock_jobs(tx: Connection, jobs: Iterable[str]) -> None:
     """Hold the jobs, in order. Their dispensers are held."""
-    tx.execute(jobs_sql.hold_jobs(), {"jobs": list(jobs)})
+    if has_row_locks(tx):
+        tx.execute(jobs_sql.hold_jobs(), {"jobs": list(jobs)})
 
 
 def flasks(tx: Connection, device: str) -> dict[int, FlaskRow]:

@@ -15,6 +15,7 @@ from protocol.messages import CancelJob, ConfigureDispenser, FlaskConfig, Offere
 from protocol.states import JOB_TRANSITIONS, SERVER
 from protocol.topics import CANCEL, CONFIG, OFFER, Channel
 from services.ledger import jobs, outbox_sql, polling, work
+from services.ledger.database import has_row_locks
 from services.ledger.tables import WHOLE_JOB
 
 # Dispensers served by one call: their rows are locked until it commits, and ingest waits for them. A call that is full
@@ -46,7 +47,8 @@ def due(tx: Connection, now_ms: int) -> list[Due]:
     if not found:
         return []
     devices = sorted({row.device for row in found})
-    tx.execute(outbox_sql.hold_devices(), {"devices": devices})
+    if has_row_locks(tx):
+        tx.execute(outbox_sql.hold_devices(), {"devices": devices})
     kinds = {row.work for row in found}
     if work.SILENT in kinds:
         polling.end_silent(tx, devices, now_ms)

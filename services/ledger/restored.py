@@ -192,9 +192,9 @@ def _lose_open_jobs(tx: Connection, device: Any, now_ms: int) -> None:
     if not ids:
         return
     held = {}
-    for row in tx.execute(sql.hold_jobs.sql, sql.hold_jobs.rows.params(ids)).all():
+    for row in sql.hold_jobs.run(tx, ids).all():
         held[row[0]] = HeldJob(_never_taken, *row)
-    for row in tx.execute(sql.all_items.sql, sql.all_items.rows.params(ids)).all():
+    for row in sql.all_items.run(tx, ids).all():
         held[row[0]].items[row[1]] = HeldItem(*row[1:])
     for job in held.values():
         job.lose(UNKNOWN_FATE)

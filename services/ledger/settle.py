@@ -256,4 +256,4 @@ class _Batch:
         if not rows:
             return ()
         statement: Statement = getattr(statements(self.tx.dialect.name), name)
-        return self.tx.execute(statement.sql, statement.rows.params(rows)).all()
+        return statement.run(self.tx, rows).all()

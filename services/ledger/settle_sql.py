@@ -4,11 +4,12 @@ Locks are taken in one order everywhere, so that nobody waits in a circle: devic
 row stands for its items.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Executable, Select, and_, insert, select, text, union_all, update
+from sqlalchemy import Connection, CursorResult, Executable, Select, and_, insert, select, text, union_all, update
 
 from services.ledger.held import JOB_OFFERED, JOB_RUNNING
 from services.ledger.jobs_sql import is_unanswered
@@ -51,6 +52,10 @@ class Statement:
 
     rows: Rows
     sql: Executable
+
+    def run(self, tx: Connection, rows: Sequence[tuple[Any, ...]]) -> CursorResult[*tuple[Any, ...]]:
+        """Execute it with these rows."""
+        return tx.execute(self.sql, self.rows.params(rows))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, CursorResult
 from protocol.limits import MAX_COUNT
 from protocol.messages import StockChanged
 from protocol.states import ITEM_TRANSITIONS
-from services.ledger.database import LedgerError
+from services.ledger.database import LedgerError, has_row_locks
 from services.ledger.held import JOB_ENDED, HeldItem, HeldJob
 from services.ledger.presence import SEEN_RESOLUTION_MS, HeldDevice
 from services.ledger.settle_sql import Statement, Statements, statements
@@ -57,10 +57,15 @@ class _Writer:
         self._tx = tx
         self.sql: Statements = statements(tx.dialect.name)
 
-    def run(self, statement: Statement, rows: Sequence[tuple[Any, ...]]) -> CursorResult[Any] | None:
+    def run(self, statement: Statement, rows: Sequence[tuple[Any, ...]]) -> CursorResult[*tuple[Any, ...]] | None:
         if not rows:
             return None
-        return self._tx.execute(statement.sql, statement.rows.params(rows))
+        return statement.run(self._tx, rows)
+
+    def hold(self, statement: Statement, keys: Sequence[tuple[Any, ...]]) -> None:
+        """Lock the rows with these keys, in order."""
+        if has_row_locks(self._tx):
+            self.run(statement, keys)
 
     def swap(self, statement: Statement, rows: Sequence[tuple[Any, ...]]) -> None:
         """Run a compare-and-set that must hold for every row."""
@@ -135,7 +140,7 @@ def _write_stock(to: _Writer, items: Sequence[tuple[HeldJob, HeldItem]], now_ms:
             moved_mg, released_mg, changes = deltas.get(key, (0, 0, 0))
             deltas[key] = (moved_mg - left_mg, released_mg + item.released_mg, changes + 1)
     keys = sorted(deltas)
-    to.run(to.sql.hold_flasks, keys)
+    to.hold(to.sql.hold_flasks, keys)
     to.run(to.sql.add_movements, movements)
     moved = to.run(to.sql.put_flasks, [(*key, *deltas[key]) for key in keys])
     rows = moved.all() if moved is not None else ()

@@ -20,6 +20,35 @@ class Stuck(Exception):
     """Callbacks follow each other without time passing."""
 
 
+class Call:
+    """A callback that waits, as `asyncio.TimerHandle`; what that keeps for its debugging took a twentieth of a run."""
+
+    __slots__ = ("args", "callback", "context", "is_cancelled", "when_s")
+
+    def __init__(
+        self,
+        when_s: float,
+        callback: Callable[..., Any],
+        args: tuple[Any, ...],
+        context: contextvars.Context | None,
+    ) -> None:
+        self.when_s = when_s
+        self.callback = callback
+        self.args = args
+        self.context = contextvars.copy_context() if context is None else context
+        self.is_cancelled = False
+
+    def cancel(self) -> None:
+        """It is thrown away when its time comes."""
+        self.is_cancelled = True
+
+    def cancelled(self) -> bool:
+        return self.is_cancelled
+
+    def when(self) -> float:
+        return self.when_s
+
+
 class VirtualLoop(asyncio.AbstractEventLoop):
     """Runs tasks and timers in virtual seconds from 0. Callbacks of one instant run in the order they were asked for.
 
@@ -33,8 +62,8 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self.open_stream: Callable[[Callable[[], asyncio.Protocol], str], Coroutine[Any, Any, Any]] | None = None
         self._on_error = on_error
         self._now_s = 0.0
-        self._ready: deque[asyncio.Handle] = deque()
-        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._ready: deque[Call] = deque()
+        self._timers: list[tuple[float, int, Call]] = []
         self._count = itertools.count()
 
     def time(self) -> float:
@@ -58,18 +87,26 @@ class VirtualLoop(asyncio.AbstractEventLoop):
                     at_once += 1
                     if at_once > MOST_AT_ONCE:
                         raise Stuck(f"at {self._now_s} s: next is {self._ready[0]!r}")
-                    handle = self._ready.popleft()
+                    call = self._ready.popleft()
                 elif self._timers and self._timers[0][0] <= until_s:
-                    when_s, _, handle = heapq.heappop(self._timers)
+                    when_s, _, call = heapq.heappop(self._timers)
                     if when_s > self._now_s:
                         self._now_s = when_s
                         at_once = 0
                 else:
                     self._now_s = max(self._now_s, until_s)
                     return False
-                if not handle.cancelled():
-                    handle._run()
+                if not call.is_cancelled:
+                    self._carry_out(call)
             return True
+
+    def _carry_out(self, call: Call) -> None:
+        try:
+            call.context.run(call.callback, *call.args)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # as asyncio does: the loop goes on
+            self._on_error({"message": f"{call.callback!r} raised", "exception": error})
 
     @contextmanager
     def _running(self) -> Iterator[None]:
@@ -81,22 +118,22 @@ class VirtualLoop(asyncio.AbstractEventLoop):
 
     def call_soon(  # type: ignore[override]  # typed looser than asyncio's
         self, callback: Callable[..., Any], *args: Any, context: contextvars.Context | None = None
-    ) -> asyncio.Handle:
-        handle = asyncio.Handle(callback, args, self, context)
-        self._ready.append(handle)
-        return handle
+    ) -> Call:
+        call = Call(self._now_s, callback, args, context)
+        self._ready.append(call)
+        return call
 
     def call_later(  # type: ignore[override]  # as call_soon
         self, delay: float, callback: Callable[..., Any], *args: Any, context: contextvars.Context | None = None
-    ) -> asyncio.TimerHandle:
+    ) -> Call:
         return self.call_at(self._now_s + delay, callback, *args, context=context)
 
     def call_at(  # type: ignore[override]  # as call_soon
         self, when: float, callback: Callable[..., Any], *args: Any, context: contextvars.Context | None = None
-    ) -> asyncio.TimerHandle:
-        handle = asyncio.TimerHandle(when, callback, args, self, context)
-        heapq.heappush(self._timers, (when, next(self._count), handle))
-        return handle
+    ) -> Call:
+        call = Call(when, callback, args, context)
+        heapq.heappush(self._timers, (when, next(self._count), call))
+        return call
 
     def create_future(self) -> asyncio.Future[Any]:
         return asyncio.Future(loop=self)
@@ -137,6 +174,3 @@ class VirtualLoop(asyncio.AbstractEventLoop):
 
     def is_closed(self) -> bool:
         return False
-
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """A cancelled timer is thrown away when its time comes."""
