@@ -1,7 +1,7 @@
 """What survives a power cut: who this dispenser is, the job in hand, the last completions, the configuration.
 
 Callers change the values and `touch()`; `pump` writes them, one slot at a time. `is_clean()` says that everything that
-was changed is in flash, so that it may be acted on or told.
+was changed is in flash, so that it may be acted on or told. `saved_version` is what is there as it has to be.
 """
 
 from firmware.core import slots as flash
@@ -33,7 +33,9 @@ class Journal:
         "_before_job",
         "_failed",
         "_generation",
+        "_in_both",
         "_newest",
+        "_newest_version",
         "_pending_config",
         "_pending_done",
         "_retry_at_ms",
@@ -71,6 +73,8 @@ class Journal:
         self.writes = 0
         self._generation = 0
         self._newest = 1  # index in flash.STATES of the newest good generation; the next save goes to the other
+        self._newest_version = 0
+        self._in_both = 0  # the version that has to be in either generation
         self._before_job = 0
         self._pending_done = None  # type: Kept | None
         self._pending_config = None  # type: ConfigureDispenser | None
@@ -135,9 +139,11 @@ class Journal:
         """Whether one more completion can be kept without dropping one that was not receipted."""
         return self._pending_done is None and self.history.free_index() is not None
 
-    def touch(self) -> None:
-        """Something changed: it has to be saved."""
+    def touch(self, in_both: bool = False) -> None:
+        """Something changed: it has to be saved; `in_both`: twice, to hold whichever generation is lost."""
         self.version += 1
+        if in_both:
+            self._in_both = self.version
 
     def take(self, job: Job) -> None:
         """A new job in hand, to be saved."""
@@ -217,7 +223,8 @@ class Journal:
         if kind == STATE:
             self._newest = 1 - self._newest
             self._generation += 1
-            self.saved_version = self._writing_version
+            older, self._newest_version = self._newest_version, self._writing_version
+            self.saved_version = self._newest_version if older >= self._in_both else older
             self.shown = self._shown_next
         elif kind == CONFIG and self._pending_config is not None:
             self._use(self._pending_config)

@@ -61,7 +61,8 @@ class Runner:
         for item in job.items:
             if item.state == "pending":
                 item.move("skipped", 0, 0, "cancelled")
-        self._journal.touch()
+        # Not one save, one item, as else: what a lost generation may have held could not be told from the other.
+        self._journal.touch(in_both=True)
 
     def closed(self, now_ms: int, flask: int, open_ms: int, dispensed_mg: "int | None") -> None:
         """The open flask closed after `open_ms`; `dispensed_mg` where a load cell knows better than the flow."""

@@ -90,6 +90,51 @@ def test_a_lost_generation_falls_back_and_is_taken_as_in_doubt(damage: bytes | N
     assert save(again, flash) == newest, "the good generation must not be overwritten first"
 
 
+@pytest.mark.parametrize("lost", slots.STATES)
+def test_what_has_to_be_in_both_generations_is_saved_twice_and_holds_without_either(lost: str) -> None:
+    flash: dict[str, bytes] = {}
+    journal, _problems = loaded(flash)
+    save(journal, flash)
+    job = Job("job-1", 1, [Item(1, 5), Item(2, 5)])
+    journal.take(job)
+    save(journal, flash)
+    for item in job.items:
+        item.move("skipped", 0, 0, "cancelled")
+    journal.touch(in_both=True)
+    first = save(journal, flash)
+    assert not journal.is_clean(), "the generation before would not know of it"
+    second = save(journal, flash)
+    assert {first, second} == set(slots.STATES)
+    assert journal.is_clean()
+    assert journal.saved_version == journal.version
+    journal.touch()
+    save(journal, flash)
+    assert journal.is_clean(), "once is enough for what comes after"
+    flash[lost] = b"rot"
+    again, _problems = loaded(flash)
+    assert again.job is not None
+    assert [one.state for one in again.job.items] == ["skipped", "skipped"]
+
+
+def test_what_has_to_be_in_both_waits_for_both_though_other_changes_and_failures_come_between() -> None:
+    flash: dict[str, bytes] = {}
+    journal, _problems = loaded(flash)
+    save(journal, flash)
+    journal.touch(in_both=True)
+    stopped = journal.version
+    out: list[Port] = []
+    journal.pump(0, out)
+    journal.touch()
+    (order,) = out
+    assert isinstance(order, Save)
+    journal.saved(0, order.slot, True)
+    assert journal.saved_version < stopped
+    save(journal, flash, ok=False)
+    assert journal.saved_version < stopped
+    save(journal, flash, now_ms=SAVE_RETRY_MS)
+    assert journal.is_clean()
+
+
 def test_a_slot_is_not_written_twice_at_once() -> None:
     journal, _problems = loaded({})
     out: list[Port] = []

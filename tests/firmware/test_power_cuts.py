@@ -4,9 +4,9 @@ from collections import Counter
 
 import pytest
 
-from firmware.core.ports import Connect, OpenFlask, Port, Save, Say
+from firmware.core.ports import Connect, OpenFlask, Port, Save, Say, StopPressed
 from firmware.core.slots import read_state
-from protocol.messages import JobCompleted
+from protocol.messages import ItemProgressed, JobCompleted
 from tests.firmware.bench import Bench, PowerCut, flask, online_bench
 from tests.power_cuts.shapes import Ending, Figures
 
@@ -129,6 +129,31 @@ def test_a_generation_that_rots_after_any_save_never_opens_twice(lost: str) -> N
         bench.run(limit_ms=20_000)
         opened = Counter(one.flask for one in bench.openings)
         assert max(opened.values(), default=0) <= 1, (at, bench.openings)
+
+
+@pytest.mark.parametrize("by", ["button", "server"])
+@pytest.mark.parametrize("lost", ["state.a", "state.b"])
+def test_a_stop_that_was_told_holds_though_power_goes_and_any_generation_rots(lost: str, by: str) -> None:
+    told = 0
+    for at in range(ORDERS):
+        bench = online_bench()
+        bench.offer(1, *ITEMS)
+        bench.run(lambda b=bench: len(b.openings) == 1)  # type: ignore[misc]  # binds now
+        if by == "button":
+            bench.post(StopPressed(), 100)
+        else:
+            bench.cancel(1)
+        Cuts(bench, [(at, "after")])
+        bench.run(limit_ms=5_000)
+        bench.cut_power()
+        words = [one.record for one in bench.sent("progress")]
+        skipped = {ITEMS[one.item][0] for one in words if isinstance(one, ItemProgressed) and one.state == "skipped"}
+        told += bool(skipped)
+        bench.flash[lost] = bench.flash.get(lost, b"")[:-2]
+        bench.boot()
+        bench.run(limit_ms=20_000)
+        assert not skipped & {one.flask for one in bench.openings}, (at, bench.openings)
+    assert told > ORDERS // 4
 
 
 def test_a_job_lost_with_its_generation_right_after_it_was_accepted_is_taken_again_and_runs_once() -> None:
