@@ -4,6 +4,7 @@ A task opens it and reads; writing never waits. Nothing is told of a stream that
 """
 
 import asyncio
+import errno
 
 from firmware.core.ports import Linked, LinkLost, Port, Received
 
@@ -94,7 +95,7 @@ class _Link:
         try:
             self._writer.write(data)
         except (OSError, ValueError) as error:
-            self._lost(_words(error))
+            self._broken(error)
             return
         self._written.set()
 
@@ -136,7 +137,7 @@ class _Link:
         try:
             await work(*arguments)
         except (OSError, EOFError, ValueError, MemoryError, asyncio.TimeoutError) as error:
-            self._lost(_words(error))
+            self._broken(error)
         finally:
             await self._shut()
 
@@ -157,6 +158,11 @@ class _Link:
     def _say(self, fact: Port) -> None:
         if not self._is_over:
             self._tell(fact)
+
+    def _broken(self, error: Exception) -> None:
+        # A broker that is killed while it has something unread ends its streams so.
+        is_reset = isinstance(error, OSError) and error.errno == errno.ECONNRESET
+        self._lost(_words(error), by_broker=is_reset)
 
     def _lost(self, reason: str, by_broker: bool = False) -> None:
         if not self._is_over:

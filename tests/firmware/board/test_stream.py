@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import socket
+import struct
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -83,6 +85,18 @@ async def test_a_stream_that_the_broker_closes_is_lost_once(peer: tuple[Peer, St
     stream.send(b"x")
     stream.send(b"y")
     assert one.got(LinkLost) == [LinkLost("the broker closed the stream", by_broker=True)]
+
+
+async def test_a_stream_that_is_reset_was_ended_by_the_broker_too(peer: tuple[Peer, Stream]) -> None:
+    one, _stream = peer
+    assert one.writer is not None
+    # As a socket that is closed over what it has not read, which a broker's is that is killed.
+    one.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    one.writer.transport.abort()
+    await one.until(lambda: bool(one.got(LinkLost)))
+    (lost,) = one.got(LinkLost)
+    assert isinstance(lost, LinkLost)
+    assert lost.by_broker, lost.reason
 
 
 async def test_nothing_is_told_of_a_stream_that_was_given_up(peer: tuple[Peer, Stream]) -> None:
