@@ -7,14 +7,14 @@ from functools import partial
 from typing import NamedTuple
 
 from firmware.core.dispenser import Dispenser
-from firmware.core.slots import STATES
+from firmware.core.slots import STATES, read_state
 from simulators.board import Board
 from simulators.events import Event
 from simulators.faults import FixedFaults, Strikes
 from simulators.flash import Flash
 from simulators.flask import Flask, FlaskSpec
 from simulators.hardware import Hardware
-from simulators.truth import Truth, newest_state
+from simulators.truth import Truth
 from simulators.wifi import Network
 
 FIRMWARE_VERSION = "0.1.0+world"
@@ -53,15 +53,19 @@ class TornFlash(Flash):
             self.save(slot, data)
 
     def flip(self, where: float) -> bool:
-        """Change one bit of the newest state, `where` from 0 to 1 in it. False: there is none."""
-        newest = newest_state(self.read())
-        for slot in STATES:
-            content = self.read().get(slot)
-            if newest is not None and content is not None and newest == newest_state({slot: content}):
-                at = int(where * len(content))
-                self.save(slot, content[:at] + bytes((content[at] ^ 1,)) + content[at + 1 :])
-                return True
-        return False
+        """Change one bit of the newest state, `where` from 0 to 1 in it.
+
+        False: there is none, or no other one that can be read; to lose both is what `wipe` is for.
+        """
+        slots = {slot: content for slot, content in self.read().items() if slot in STATES}
+        states = {slot: read_state(content) for slot, content in slots.items()}
+        generations = {slot: state.generation for slot, state in states.items() if state is not None}
+        if not generations or len(generations) < len(slots):
+            return False
+        newest = max(generations, key=generations.__getitem__)
+        content = slots[newest]
+        at = int(where * len(content))
+        return self.save(newest, content[:at] + bytes((content[at] ^ 1,)) + content[at + 1 :])
 
 
 class Dispensers:
