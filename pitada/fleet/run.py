@@ -48,20 +48,18 @@ class FleetRun:
     async def until(self, stop: asyncio.Event, show: Show, *, exit_when_done: bool) -> dict[str, Any]:
         """Runs until it is stopped, or until its jobs have ended with `exit_when_done`. Returns figures and judgement.
 
-        Raises `FleetBroken` when not every dispenser can sign in, and what `Orders.run` raises.
+        Raises `FleetBroken` when not every dispenser can sign in, and what `Orders.run` and `show` raise.
         """
         stopped = asyncio.create_task(stop.wait())
         showing = asyncio.create_task(self._show(show))
         working = asyncio.create_task(self._work())
         try:
-            await asyncio.wait((working, stopped), return_when=asyncio.FIRST_COMPLETED)
-            if working.done():
-                working.result()
-                if not exit_when_done:
-                    await stopped
-            else:
+            await _first_of(working, stopped, showing)
+            if not working.done():
                 working.cancel()
                 await asyncio.gather(working, return_exceptions=True)
+            elif not exit_when_done:
+                await _first_of(stopped, showing)
             return await self._judged()
         finally:
             for task in (stopped, showing, working):
@@ -96,3 +94,10 @@ class FleetRun:
         with self._database.read() as tx:
             still = queries.jobs(tx, states=set(JOB_STATES) - set(JOB_ENDS), limit=_ALL)
         return {job.device for job in still} & {spec.device for spec in self._fleet.specs}
+
+
+async def _first_of(*tasks: "asyncio.Task[Any]") -> None:
+    """Wait until one of them has ended; raises what it raised."""
+    ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in ended:
+        task.result()
