@@ -97,10 +97,13 @@ class History:
 
     def load(
         self, slots: "dict[str, bytes]", epoch: str, unreceipted: int, last_seq: int, in_hand: "Job | None"
-    ) -> "tuple[list[str], Kept | None]":
-        """Read the slots. Returns what was wrong, in words, and the completion of the job in hand if it is there."""
+    ) -> "tuple[list[str], list[Kept]]":
+        """Read the slots. Returns what was wrong, in words, and the completions that the state does not know yet: of
+        the job in hand, and of cancellations with higher numbers. It may have known them, in a generation that was
+        lost, and then they may have been published: they stay as they are.
+        """
         problems = []  # type: list[str]
-        finished = None  # type: Kept | None
+        unknown = []  # type: list[Kept]
         self.unreceipted = unreceipted
         over = in_hand if in_hand is not None and in_hand.is_over() else None
         for index, name in enumerate(flash.DONE):
@@ -109,16 +112,12 @@ class History:
                 if self._waits(index):
                     self.unreceipted &= ~(1 << index)
                     problems.append(f"{name} is unreadable: a completion that was not receipted is lost")
-            elif over is not None and (kept.job, kept.seq) == (over.id, over.seq):
-                # Power went between this save and the next. It may have been published, so it stays as it is.
+            elif kept.seq > last_seq or (over is not None and (kept.job, kept.seq) == (over.id, over.seq)):
                 self.add(index, kept)
-                finished = kept
-            elif kept.seq <= last_seq:
-                self._kept[index] = kept
+                unknown.append(kept)
             else:
-                # A cancellation whose number never got into the state: the server repeats it.
-                self.unreceipted &= ~(1 << index)
-        return problems, finished
+                self._kept[index] = kept
+        return problems, unknown
 
     def _waits(self, index: int) -> bool:
         return bool(self.unreceipted >> index & 1)

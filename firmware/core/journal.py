@@ -107,10 +107,10 @@ class Journal:
                 problems.append("one generation of the state is unreadable: what it may have held is taken as in doubt")
             self._adopt(state, lost)
             unreceipted = state.unreceipted
-            found, finished = self.history.load(slots, self.epoch, unreceipted, self.last_seq, self.job)
+            found, unknown = self.history.load(slots, self.epoch, unreceipted, self.last_seq, self.job)
             problems += found
-            if finished is not None:
-                self._finish(finished)
+            for kept in unknown:
+                self._finish(kept)
         self._load_config(slots.get(flash.CONFIG), problems)
         self.shown = self._summary()
         self.touch()

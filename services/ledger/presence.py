@@ -125,7 +125,10 @@ class HeldDevice:
         self.boot = self.connection = self.status_ms = self.last_seq = self.receipted_seq = 0
         self.online = False
         self.refusal = None
-        if self.resend_left:
+        if self.resend_left and self.lost_to_seq is not None and last_seq >= self.lost_to_seq:
+            # It used the lost numbers itself: one of its reports came before its first status.
+            self.resend_left, self.resend_sent_at_ms = RESEND_TRIES, None
+        elif self.resend_left:
             # Nobody will tell any more what the old one did: the next look gives it up.
             self.resend_left, self.resend_sent_at_ms = 1, 0
         self.changed = True

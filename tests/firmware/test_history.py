@@ -71,8 +71,7 @@ def test_resend_makes_those_from_a_number_on_wait_again() -> None:
 def test_slots_load_as_they_were_saved() -> None:
     flash = {"done.0": slots.seal(completion(3)), "done.7": slots.seal(completion(4))}
     history = History()
-    problems, finished = history.load(flash, "deadbeef", 0b10000000, 4, None)
-    assert (problems, finished) == ([], None)
+    assert history.load(flash, "deadbeef", 0b10000000, 4, None) == ([], [])
     assert seqs(history.waiting()) == [4]
     found = history.find("job-3", 3)
     assert found is not None
@@ -82,16 +81,17 @@ def test_slots_load_as_they_were_saved() -> None:
 def test_the_completion_of_the_job_in_hand_is_taken_as_it_is() -> None:
     job = Job("job-5", 5, [Item(1, 5, "done", 5, 5)])
     history = History()
-    _problems, finished = history.load({"done.2": slots.seal(completion(5))}, "deadbeef", 0, 5, job)
-    assert finished is not None
+    _problems, unknown = history.load({"done.2": slots.seal(completion(5))}, "deadbeef", 0, 5, job)
+    assert seqs(unknown) == [5]
     assert seqs(history.waiting()) == [5]
 
 
-def test_a_cancellation_whose_number_was_not_saved_is_dropped() -> None:
+def test_cancellations_whose_numbers_the_state_does_not_have_are_kept_and_wait() -> None:
     history = History()
-    history.load({"done.2": slots.seal(completion(6))}, "deadbeef", 0b100, 5, None)
-    assert history.newest() is None
-    assert history.unreceipted == 0
+    flash = {"done.2": slots.seal(completion(7)), "done.3": slots.seal(completion(6))}
+    _problems, unknown = history.load(flash, "deadbeef", 0, 5, None)
+    assert sorted(seqs(unknown)) == [6, 7]
+    assert sorted(seqs(history.waiting())) == [6, 7]
 
 
 def test_a_lost_completion_is_reported_and_one_of_another_epoch_is_not_ours() -> None:

@@ -176,6 +176,21 @@ def test_a_job_lost_with_its_generation_right_after_it_was_accepted_is_taken_aga
     assert [(one.flask, one.open_ms) for one in bench.openings] == list(ITEMS)
 
 
+def test_a_cancellation_that_was_told_is_repeated_until_its_receipt_though_the_newest_generation_rots() -> None:
+    bench = online_bench()
+    bench.receipts = False
+    bench.cancel(1)
+    bench.run(lambda: bench.completion(1) is not None and bench.status().last_seq == 1)
+    bench.cut_power()
+    newest = max(("state.a", "state.b"), key=lambda slot: getattr(read_state(bench.flash[slot]), "generation", 0))
+    bench.flash[newest] = b"rot"
+    bench.receipts = True
+    bench.boot()
+    bench.run(lambda: bench.status().receipted_seq == 1)
+    assert bench.status().last_seq == 1
+    assert len({repr(one) for one in bench.completions()}) == 1
+
+
 def test_an_interrupted_flask_is_in_doubt_and_the_rest_goes_on_without_a_network() -> None:
     bench = online_bench()
     bench.offer(1, *ITEMS)

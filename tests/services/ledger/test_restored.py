@@ -197,3 +197,19 @@ def test_a_replaced_flash_store_leaves_what_waited_in_doubt(ahead: Any) -> None:
     later = ahead.place((1, 100))
     (offer,) = ahead.due()
     assert (offer.message.job, offer.message.epoch) == (later.job, "bbbbbbbb")
+
+
+def test_a_report_that_comes_before_the_first_status_of_its_flash_store_does_not_keep_the_others_away(
+    kitchen: Any,
+) -> None:
+    kitchen.status(epoch="00000000")
+    first, second = kitchen.place((1, 10)), kitchen.place((1, 20))
+    # The backup is from here. Then the flash was erased, and both jobs ran under the new store.
+    kitchen.report_lost(2, second.job, amount_mg=20)
+    kitchen.status(last_seq=2, receipted_seq=2)
+    assert kitchen.due() == []
+    assert kitchen.ask() == [("mix-1", 1)]
+    kitchen.report_lost(1, first.job)
+    assert kitchen.ask(after_ms=RESEND_REPEAT_MS) == []
+    assert [kitchen.job(job.job).state for job in (first, second)] == ["done", "done"]
+    assert kitchen.flask(1)["stock_mg"] == 999_970
