@@ -35,7 +35,7 @@ JOB_TRANSITIONS = (
     ("running", "failed", DEVICE, "no item is done"),
     ("running", "cancelled", DEVICE, "stopped, and no item is done"),
     ("offered", "cancelled", DEVICE, "stopped before the dispenser had it"),
-    ("queued", "cancelled", SERVER, "cancelled before it was offered"),
+    ("queued", "cancelled", SERVER, "cancelled before it was offered, or it retried what was dispensed after all"),
     ("queued", "expired", SERVER, "its time was up before it was offered"),
     ("offered", "expired", SERVER, "its time was up before the dispenser took it"),
     ("queued", "failed", SERVER, "a restored backup does not know whether it ran"),

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Select, bindparam, func, or_, select, tuple_
 
+from protocol.states import SERVER
 from services.ledger import tables
 
 # A row of `job_item` by column name.
@@ -24,6 +25,30 @@ def family(tx: Connection, origins: Sequence[tuple[str, int]]) -> list[ItemRow]:
     """Those items and every item of a retry that began as one of them, each with its job's
     `job_state`, `job_says` and `job_seq`. A first item's `origin_job` and `origin_item` are its own."""
     return list(tx.execute(_family(), {"origins": list(origins)}).mappings())
+
+
+def left_mg(family: Sequence[ItemRow]) -> int | None:
+    """Milligrams of the first target that no item of the family dispensed; None: nobody knows."""
+    left: int = next(row["target_mg"] for row in family if row["job"] == row["origin_job"])
+    for row in family:
+        if row["state"] == "done" or row["resolution"] == "dispensed":
+            return 0
+        if _is_unknown(row):
+            return None
+        left -= _dispensed(row)
+    return max(left, 0)
+
+
+def _is_unknown(row: ItemRow) -> bool:
+    if row["state"] == "in_doubt":
+        return row["resolution"] is None
+    # Its time was up after it was offered: only the dispenser can say whether it took the job.
+    return bool(row["job_state"] == "expired" and row["job_says"] == SERVER and row["job_seq"] is not None)
+
+
+def _dispensed(row: ItemRow) -> int:
+    known = row["dispensed_mg"] if row["resolution"] is None else row["resolved_mg"]
+    return known or 0
 
 
 @cache

@@ -14,7 +14,7 @@ from protocol.fields import Record
 from protocol.messages import CancelJob, ConfigureDispenser, FlaskConfig, OfferedItem, OfferJob
 from protocol.states import JOB_TRANSITIONS, SERVER
 from protocol.topics import CANCEL, CONFIG, OFFER, Channel
-from services.ledger import jobs, outbox_sql, polling, work
+from services.ledger import families, jobs, outbox_sql, polling, work
 from services.ledger.database import has_row_locks
 from services.ledger.tables import WHOLE_JOB
 
@@ -84,7 +84,7 @@ def _orders(tx: Connection, devices: Sequence[str], now_ms: int, found: Set[str]
         jobs.end_unstarted(tx, [row.job for row in overdue], "expired", now_ms)
         kinds.add(work.CANCEL_EXPIRED)
     if unnumbered := rows(work.NUMBER):
-        _number(tx, unnumbered, now_ms)
+        _number(tx, _without_outdated(tx, unnumbered, now_ms), now_ms)
         kinds |= {work.CANCEL, work.OFFER}
     cancels = [*rows(work.CANCEL), *rows(work.CANCEL_EXPIRED)]
     return [
@@ -94,9 +94,30 @@ def _orders(tx: Connection, devices: Sequence[str], now_ms: int, found: Set[str]
     ]
 
 
+def _without_outdated(tx: Connection, rows: Sequence[Any], now_ms: int) -> list[Any]:
+    """Without the retries that order more than is left, which end here.
+
+    A restored ledger lets people retry what it does not know to have been dispensed, until the dispenser reports it.
+    """
+    retries = [row.job for row in rows if row.state == "queued" and row.retry_of is not None]
+    outdated = {job for job in retries if _is_outdated(tx, job)}
+    jobs.end_unstarted(tx, outdated, "cancelled", now_ms)
+    return [row for row in rows if row.job not in outdated]
+
+
+def _is_outdated(tx: Connection, job: str) -> bool:
+    for item in families.items(tx, job):
+        left_mg = families.left_mg(families.family(tx, [(item["origin_job"], item["origin_item"])]))
+        if left_mg is None or left_mg < item["target_mg"]:
+            return True
+    return False
+
+
 def _number(tx: Connection, rows: Sequence[Any], now_ms: int) -> None:
     """Give each of these jobs its dispenser's next job number: above every number that was given or seen."""
     before = {row.job: row for row in rows}
+    if not before:
+        return
     jobs.lock_jobs(tx, before)
     numbered = tx.execute(outbox_sql.number_jobs(), {"jobs": list(before), "now_ms": now_ms}).all()
     tx.execute(outbox_sql.use_number(), {"devices": [row.device for row in numbered]})

@@ -95,7 +95,7 @@ def _to_number(_now_ms: ColumnElement[int] | None) -> Select[Any]:
             and_(older.c.placed_at_ms == _JOB.placed_at_ms, older.c.job < _JOB.job),
         ),
     )
-    return _of_online(_JOB.job, _JOB.state).where(
+    return _of_online(_JOB.job, _JOB.state, _JOB.retry_of).where(
         jobs_sql.is_open(),
         or_(
             and_(_JOB.state == constant("queued"), is_free, is_oldest),

@@ -6,7 +6,7 @@ any of them dispensed, so it does not matter which job of the chain is retried, 
 
 from collections.abc import Sequence
 
-from protocol.states import SERVER, job_rank
+from protocol.states import job_rank
 from services.ledger import families as kin
 from services.ledger import jobs
 from services.ledger.database import Database, Transaction
@@ -48,7 +48,7 @@ def _remaining(tx: Transaction, job_id: str, device: str) -> tuple[list[NewItem]
     unknown = 0
     for (origin_job, origin_item), family in families.items():
         _refuse_while_open(job_id, family)
-        left_mg = _left(family)
+        left_mg = kin.left_mg(family)
         if left_mg is None:
             unknown += 1
         elif left_mg > 0:
@@ -60,27 +60,3 @@ def _refuse_while_open(job_id: str, family: Sequence[ItemRow]) -> None:
     for row in family:
         if row["state"] in ("pending", "dispensing"):
             raise RetryOpen(job_id, row["job"])
-
-
-def _left(family: Sequence[ItemRow]) -> int | None:
-    """Milligrams of the first target that no item of the family dispensed; None: nobody knows."""
-    left_mg: int = next(row["target_mg"] for row in family if row["job"] == row["origin_job"])
-    for row in family:
-        if row["state"] == "done" or row["resolution"] == "dispensed":
-            return 0
-        if _is_unknown(row):
-            return None
-        left_mg -= _dispensed(row)
-    return max(left_mg, 0)
-
-
-def _is_unknown(row: ItemRow) -> bool:
-    if row["state"] == "in_doubt":
-        return row["resolution"] is None
-    # Its time was up after it was offered: only the dispenser can say whether it took the job.
-    return bool(row["job_state"] == "expired" and row["job_says"] == SERVER and row["job_seq"] is not None)
-
-
-def _dispensed(row: ItemRow) -> int:
-    known = row["dispensed_mg"] if row["resolution"] is None else row["resolved_mg"]
-    return known or 0

@@ -99,7 +99,7 @@ def unsettled(world: World) -> list[str]:
             waits.append(f"{device} has {job} in hand, {receipted_seq} of {last_seq} receipted, {resend_left} requests")
         elif flash.job is not None or flash.unreceipted or flash.last_seq != last_seq:
             waits.append(f"{device} has {flash.job} in flash, {flash.last_seq} jobs done, the ledger knows {last_seq}")
-    return waits or _shown(world)
+    return waits or shown(world)
 
 
 def judge(world: World) -> list[str]:
@@ -115,7 +115,7 @@ def judge(world: World) -> list[str]:
     for reason, detail in world.ledger.rows("SELECT reason, detail FROM dead_letter"):
         if reason in _NEVER:
             wrong.append(f"a dead letter: {reason}: {detail}")
-    return wrong + _shown(world)
+    return wrong + shown(world)
 
 
 def _items(world: World) -> list[str]:
@@ -184,7 +184,7 @@ def _families(world: World) -> list[str]:
     ]
 
 
-def _shown(world: World) -> list[str]:
+def shown(world: World) -> list[str]:
     """What the retained stock says, and what a screen shows, is what the ledger has."""
     wrong = [] if world.screen is None else world.screen.differs(world.ledger)
     for device, flask, stock_mg, reserved_mg in world.ledger.rows(

@@ -107,6 +107,9 @@ class World:
                 self.wrong += checkers.unsettled(self)
         if not self.wrong:
             self.loop.run(lambda: bool(self.wrong), self.loop.time() + _AFTERGLOW_S)
+            # What was read before, and was on its way, may have been told meanwhile: the next look mends it.
+            if checkers.shown(self) and not self.loop.run(self._is_settled, self.loop.time() + _SETTLES_WITHIN_S):
+                self.wrong += checkers.unsettled(self)
             self.faults["torn_save"] += sum(flash.torn for flash in self.dispensers.flash.values())
             self.wrong += checkers.judge(self)
         self._end()

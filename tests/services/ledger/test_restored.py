@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from protocol import codec, topics
-from protocol.messages import OfferJob
+from protocol.messages import ItemReport, JobCompleted, OfferJob
 from services.ledger import tables
 from services.ledger.presence import RESEND_TRIES
 from services.ledger.restored import RESEND_REPEAT_MS
@@ -213,3 +213,32 @@ def test_a_report_that_comes_before_the_first_status_of_its_flash_store_does_not
     assert kitchen.ask(after_ms=RESEND_REPEAT_MS) == []
     assert [kitchen.job(job.job).state for job in (first, second)] == ["done", "done"]
     assert kitchen.flask(1)["stock_mg"] == 999_970
+
+
+def reported(item: int, flask: int, target_mg: int, dispensed_mg: int) -> ItemReport:
+    state, error = ("done", None) if dispensed_mg else ("failed", "jammed")
+    given = {"target_mg": target_mg, "dispensed_mg": dispensed_mg, "duration_ms": 1}
+    return ItemReport(item=item, flask=flask, state=state, error=error, **given)
+
+
+@pytest.mark.parametrize(("dispensed_mg", "is_offered"), [(10, False), (0, True)])
+def test_a_retry_of_what_was_dispensed_after_all_is_never_offered(
+    kitchen: Any, dispensed_mg: int, is_offered: bool
+) -> None:
+    kitchen.status()
+    job = kitchen.place((1, 10), (2, 5))
+    # The backup is from here: the dispenser ran the job, and the ledger does not know.
+    kitchen.cancel(job.job)
+    retried = kitchen.retry(job.job)
+    kitchen.status(last_seq=1, receipted_seq=1)
+    assert kitchen.ask() == [("mix-1", 1)]
+    items = (reported(0, 1, 10, dispensed_mg), reported(1, 2, 5, 0))
+    state = "done_partial" if dispensed_mg else "failed"
+    done = JobCompleted(job=job.job, seq=1, state=state, items=items, epoch="aaaaaaaa", boot=1, ms=1)
+    kitchen.settle(Incoming(topics.COMPLETION.topic("mix-1"), codec.encode(done)))
+    assert kitchen.ask(after_ms=RESEND_REPEAT_MS) == []
+    assert [one.message.job for one in kitchen.due()] == ([retried.job] if is_offered else [])
+    assert kitchen.job(retried.job).state == ("offered" if is_offered else "cancelled")
+    if not is_offered:
+        again = kitchen.retry(job.job)
+        assert [(item.flask, item.target_mg) for item in again.items] == [(2, 5)]
