@@ -186,7 +186,9 @@ def _newer(new: Presence, last: Presence, past_epochs: list[str]) -> bool:
     if last.epoch is None:
         return True
     if new.epoch != last.epoch:
-        return new.epoch is not None and new.epoch not in past_epochs
+        # A board that begins says that it is online. A last will alone may be that of one which was replaced.
+        begins = new.online or new.ms == _LEDGER_MS
+        return begins and new.epoch is not None and new.epoch not in past_epochs
     if (new.boot, new.connection) != (last.boot, last.connection):
         return (new.boot, new.connection) > (last.boot, last.connection)
     if new.online != last.online:

@@ -68,6 +68,16 @@ def test_a_replaced_board_is_believed_and_its_predecessor_never_again(picture: D
     assert picture.presence.epoch == "11112222"
 
 
+def test_the_last_will_of_a_board_that_was_never_met_changes_nothing_and_its_birth_or_the_ledger_does(
+    picture: DispenserPicture,
+) -> None:
+    assert not heard(picture, status(epoch="33334444", boot=1, connection=1, online=False))
+    assert heard(picture, status(ms=300, job="job-1"))
+    picture.reread(dispenser_view("line-1", epoch="11112222", online=False))
+    assert (picture.presence.epoch, picture.presence.online) == ("11112222", False)
+    assert heard(picture, status(epoch="33334444", boot=1, connection=1))
+
+
 def test_replayed_progress_changes_nothing(picture: DispenserPicture) -> None:
     assert progressed(picture, progress(0, "dispensing"))
     assert progressed(picture, progress(0, "done"))
