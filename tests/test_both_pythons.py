@@ -16,7 +16,7 @@ OURS = ("protocol", "firmware.core")
 # What MicroPython's standard port has of what sans-I/O code may want.
 STANDARD = ("json", "binascii")
 # What a board may want beside: it waits, and has files and sockets.
-BOARD_STANDARD = (*STANDARD, "asyncio", "gc", "os", "socket", "ssl", "sys", "time")
+BOARD_STANDARD = (*STANDARD, "asyncio", "errno", "gc", "os", "socket", "ssl", "sys", "time")
 # Only these two know the chip; everything else runs, and is tested, on both Pythons.
 CHIP = ("machine", "network", "esp32", "ntptime")
 THIN = ("chip.py", "main.py")

@@ -15,12 +15,11 @@ from services.ingest import ingest as ingest_module
 from services.ingest.ahead import Ahead
 from services.ingest.ingest import Ingest
 from services.ingest.settling import settle_batch
-from services.ledger import work
+from services.ledger import families, work
 from services.ledger.database import DatabaseUnavailable
 from services.ledger.facts import Fact
 from services.ledger.settle import Settled
 from services.mqtt import Outgoing
-from services.orders import retrying
 from tests.simulation.bugs.bug import Patch, bug, instead, nothing
 
 
@@ -103,7 +102,7 @@ def never_asks_for_lost() -> Patch:
 
 @bug("orders", "a retry orders again what was dispensed")
 def retry_of_everything() -> Patch:
-    return instead(retrying, "_left", lambda family: family[0]["target_mg"])
+    return instead(families, "left_mg", lambda family: family[0]["target_mg"])
 
 
 @bug("dispatch", "an offer is sent once")
