@@ -61,7 +61,7 @@ class Runner:
         for item in job.items:
             if item.state == "pending":
                 item.move("skipped", 0, 0, "cancelled")
-        # Not one save, one item, as else: what a lost generation may have held could not be told from the other.
+        # Every other save changes one item, so that the generation before it names the one in doubt. This changes more.
         self._journal.touch(in_both=True)
 
     def closed(self, now_ms: int, flask: int, open_ms: int, dispensed_mg: "int | None") -> None:

@@ -34,6 +34,16 @@ def save(journal: Journal, flash: dict[str, bytes], now_ms: int = 0, ok: bool = 
     return order.slot
 
 
+def with_job(flash: dict[str, bytes]) -> tuple[Journal, Job]:
+    """A journal that has taken a job of two items; all of it is in flash."""
+    journal, _problems = loaded(flash)
+    save(journal, flash)
+    job = Job("job-1", 1, [Item(1, 5), Item(2, 5)])
+    journal.take(job)
+    save(journal, flash)
+    return journal, job
+
+
 def test_a_new_store_gets_an_epoch_and_the_first_boot() -> None:
     journal, problems = loaded({})
     assert problems == []
@@ -70,11 +80,7 @@ def test_generations_alternate_and_the_newest_is_taken() -> None:
 @pytest.mark.parametrize("damage", [b"", b"rot", None])
 def test_a_lost_generation_falls_back_and_is_taken_as_in_doubt(damage: bytes | None) -> None:
     flash: dict[str, bytes] = {}
-    journal, _problems = loaded(flash)
-    save(journal, flash)
-    job = Job("job-1", 1, [Item(1, 5), Item(2, 5)])
-    journal.take(job)
-    save(journal, flash)
+    journal, job = with_job(flash)
     job.items[0].move("dispensing")
     journal.touch()
     newest = save(journal, flash)
@@ -93,11 +99,7 @@ def test_a_lost_generation_falls_back_and_is_taken_as_in_doubt(damage: bytes | N
 @pytest.mark.parametrize("lost", slots.STATES)
 def test_what_has_to_be_in_both_generations_is_saved_twice_and_holds_without_either(lost: str) -> None:
     flash: dict[str, bytes] = {}
-    journal, _problems = loaded(flash)
-    save(journal, flash)
-    job = Job("job-1", 1, [Item(1, 5), Item(2, 5)])
-    journal.take(job)
-    save(journal, flash)
+    journal, job = with_job(flash)
     for item in job.items:
         item.move("skipped", 0, 0, "cancelled")
     journal.touch(in_both=True)

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from firmware.core.ports import Connect, OpenFlask, Port, Save, Say, StopPressed
-from firmware.core.slots import read_state
+from firmware.core.slots import STATES, read_state
 from protocol.messages import ItemProgressed, JobCompleted
 from tests.firmware.bench import Bench, PowerCut, flask, online_bench
 from tests.power_cuts.shapes import Ending, Figures
@@ -91,6 +91,12 @@ def judge(bench: Bench) -> None:
     figures = Figures()
     figures.take(ITEMS, Ending([(one.flask, one.open_ms) for one in bench.openings], bench.completions()))
     assert figures.held, (figures, bench.openings, bench.completions())
+
+
+def rot_newest(bench: Bench) -> None:
+    """The newest generation of the state cannot be read any more."""
+    newest = max(STATES, key=lambda slot: getattr(read_state(bench.flash[slot]), "generation", 0))
+    bench.flash[newest] = b"rot"
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -182,8 +188,7 @@ def test_a_cancellation_that_was_told_is_repeated_until_its_receipt_though_the_n
     bench.cancel(1)
     bench.run(lambda: bench.completion(1) is not None and bench.status().last_seq == 1)
     bench.cut_power()
-    newest = max(("state.a", "state.b"), key=lambda slot: getattr(read_state(bench.flash[slot]), "generation", 0))
-    bench.flash[newest] = b"rot"
+    rot_newest(bench)
     bench.receipts = True
     bench.boot()
     bench.run(lambda: bench.status().receipted_seq == 1)
@@ -249,8 +254,7 @@ def test_each_boot_has_its_own_number_even_when_one_generation_is_lost() -> None
         seen.append(bench.status().boot)
         bench.cut_power()
         if boot == 3:
-            newest = max(("state.a", "state.b"), key=lambda slot: bench.flash[slot][20:40])
-            bench.flash[newest] = b"rot"
+            rot_newest(bench)
     assert seen == sorted(set(seen))
 
 
