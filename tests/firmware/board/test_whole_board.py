@@ -15,6 +15,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from firmware.board.button import STOP_MS
+from firmware.board.run import TICK_MS
 from firmware.board.settings import Settings
 from firmware.board.store import Store
 from tests.firmware.board import chips
@@ -34,20 +35,19 @@ FLASK = {
 }
 
 
-class RealClock(chips.Clock):
-    """Moves by itself; timers fire when it is looked at."""
+class TurnClock(chips.Clock):
+    """Follows the real time from turn to turn, never by more than `TICK_MS`: a host that stalls stops the chip too."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._began_s = time.monotonic()
-        self._is_moving = False
+        self._looked_s = time.monotonic()
 
-    def now_ms(self) -> int:
-        if not self._is_moving:
-            self._is_moving = True
-            self.advance(max(0, int((time.monotonic() - self._began_s) * 1000) - self.ms))
-            self._is_moving = False
-        return self.ms
+    def turn(self) -> None:
+        now_s = time.monotonic()
+        passed_ms = int((now_s - self._looked_s) * 1000)
+        if passed_ms:
+            self._looked_s = now_s
+            self.advance(min(passed_ms, TICK_MS))
 
 
 class Server:
@@ -120,11 +120,16 @@ class Seen:
 
 
 @pytest.fixture
-def chip(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Chip:
+def clock() -> TurnClock:
+    return TurnClock()
+
+
+@pytest.fixture
+def chip(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, clock: TurnClock) -> Chip:
     (tmp_path / "flash").mkdir()
     monkeypatch.chdir(tmp_path / "flash")
     chip = Chip()
-    chip.clock = RealClock()
+    chip.clock = clock
     chip.install(monkeypatch)
     monkeypatch.setattr(Wlan, "isconnected", lambda _wlan: True)
     monkeypatch.setattr(Wlan, "status", lambda _wlan, _what: -55, raising=False)
@@ -140,13 +145,14 @@ def main(chip: Chip, server: Server) -> ModuleType:
 
 
 @pytest.fixture
-def seen(chip: Chip, monkeypatch: pytest.MonkeyPatch) -> Seen:
+def seen(chip: Chip, clock: TurnClock, monkeypatch: pytest.MonkeyPatch) -> Seen:
     from firmware.board.hardware import Hardware
 
     seen = Seen(chip)
     step = Hardware.step
 
     def watched(hardware: Hardware) -> None:
+        clock.turn()
         step(hardware)
         seen.look()
 
@@ -161,10 +167,10 @@ def test_a_job_runs_from_the_offer_to_the_completion(chip: Chip, main: ModuleTyp
     (item,) = server.said["job/completion"]["items"]
     assert (item["state"], item["error"]) == ("done", None)
     assert [is_open for is_open, _ms in seen.moves] == [False, True, False]
-    open_ms = seen.moves[2][1] - seen.moves[1][1]
-    # Two readings of a clock that ticks in milliseconds.
-    assert 2999 <= item["duration_ms"] <= open_ms + 20
-    assert item["dispensed_mg"] == item["duration_ms"] * 8
+    (_, opened_ms), (_, closed_ms) = seen.moves[1:]
+    # Seen in the turn after the one that opened it.
+    assert 3000 - TICK_MS <= closed_ms - opened_ms <= 3000 + TICK_MS
+    assert (item["duration_ms"], item["dispensed_mg"]) == (3000, 24_000)
     assert server.said["telemetry"]["rssi_dbm"] == -55
     assert chip.driver.pulse_us(4) < 1500
 
@@ -182,5 +188,6 @@ def test_the_button_stops_the_job_and_the_server_hears_what_came_out(
         main.main()
     (item,) = server.said["job/completion"]["items"]
     assert (item["state"], item["error"]) == ("failed", "cancelled")
-    assert STOP_MS <= item["duration_ms"] < 3000
+    # Pressed in the turn after it opened, and seen down in that one.
+    assert STOP_MS <= item["duration_ms"] <= STOP_MS + 2 * TICK_MS
     assert item["dispensed_mg"] == item["duration_ms"] * 8
