@@ -16,6 +16,7 @@ from services.ids import new_id
 from services.ledger.database import DatabaseUnavailable
 from services.mqtt import BrokerLost, Link, Outgoing, connected
 from services.orders import OrderedItem
+from simulators.events import OFFLINE, Event
 from simulators.fleet import Fleet
 from tests.chaos.site import Site
 
@@ -34,6 +35,9 @@ class Probes:
 
     A database, a broker and ingest serve again when a report that was not said before is receipted; dispatch, when an
     order placed now has opened and closed a flask; the dashboard, when it says that it is well, over HTTP.
+
+    The probe dispenser is restarted whenever it loses its session: by itself it waits up to 10 s after a broker that
+    ended one, so that thousands do not come back at once, and dispatch would be blamed for that.
     """
 
     def __init__(self, site: Site) -> None:
@@ -42,7 +46,7 @@ class Probes:
         (self._reporter,) = site.reports.orders
         self._unsaid = [order.job for order in site.reports.orders[self._reporter]]
         self._waiting: dict[str, asyncio.Future[None]] = {}
-        self._fleet = Fleet([site.probe], site.broker.host, site.broker.port)
+        self._fleet = Fleet([site.probe], site.broker.host, site.broker.port, on_event=self._heard)
         self._ordering = asyncio.Lock()  # one dispenser works off one order after the other
         self._talking: asyncio.Task[None] | None = None
 
@@ -113,6 +117,11 @@ class Probes:
     def _completion(self, job: str) -> Outgoing:
         topic, payload = self._site.reports.said[job][-1]
         return Outgoing(topic, payload, 1, retained=False)
+
+    def _heard(self, event: Event) -> None:
+        board = self._fleet.boards[event.device]
+        if event.kind == OFFLINE and board.core is not None:
+            asyncio.get_running_loop().call_soon(board.power_cut, 0)
 
     async def _order(self) -> None:
         async with self._ordering:
