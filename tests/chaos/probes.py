@@ -46,7 +46,7 @@ class Probes:
         (self._reporter,) = site.reports.orders
         self._unsaid = [order.job for order in site.reports.orders[self._reporter]]
         self._waiting: dict[str, asyncio.Future[None]] = {}
-        self._fleet = Fleet([site.probe], site.broker.host, site.broker.port, on_event=self._heard)
+        self._fleet = Fleet([site.probe], site.broker.host, site.broker.port, on_event=self._restart_if_offline)
         self._ordering = asyncio.Lock()  # one dispenser works off one order after the other
         self._talking: asyncio.Task[None] | None = None
 
@@ -118,7 +118,7 @@ class Probes:
         topic, payload = self._site.reports.said[job][-1]
         return Outgoing(topic, payload, 1, retained=False)
 
-    def _heard(self, event: Event) -> None:
+    def _restart_if_offline(self, event: Event) -> None:
         board = self._fleet.boards[event.device]
         if event.kind == OFFLINE and board.core is not None:
             asyncio.get_running_loop().call_soon(board.power_cut, 0)
