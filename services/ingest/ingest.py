@@ -82,6 +82,7 @@ class Ingest:
                 serving.cancel()
                 await asyncio.gather(serving, return_exceptions=True)
                 raise
+            is_away = False
             try:
                 serving.result()
             except* BrokerLost as lost:
@@ -91,6 +92,9 @@ class Ingest:
             except* DatabaseUnavailable as down:
                 # What was not acknowledged comes again with the next connection.
                 self.health.down("database", str(down.exceptions[0]))
+                is_away = True
+            if is_away:
+                # Not in there: Python 3.11.2 turns a cancellation that comes within an `except*` into a group.
                 await asyncio.sleep(_DATABASE_PAUSE_S)
 
     async def _serve(self) -> None:

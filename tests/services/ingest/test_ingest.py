@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import NoReturn
 
 import pytest
 from sqlalchemy import Connection
@@ -12,7 +13,7 @@ from protocol import codec, messages, topics
 from protocol.fields import Record
 from services import devices, orders
 from services.devices import FlaskSetup
-from services.health import Need
+from services.health import Health, Need
 from services.ingest import FILTERS, Ingest
 from services.ledger import outbox, queries
 from services.ledger.database import Database, DatabaseUnavailable
@@ -89,7 +90,8 @@ async def ingesting(database: Database, broker: MemoryBroker) -> AsyncIterator[I
             yield ingest
     finally:
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        (ended,) = await asyncio.gather(task, return_exceptions=True)
+        assert isinstance(ended, asyncio.CancelledError), ended
 
 
 async def test_it_hears_every_dispensers_facts(offered: Database) -> None:
@@ -227,6 +229,21 @@ async def test_a_database_that_is_away_keeps_messages_unacknowledged_until_it_is
     assert broker.connections == 3
     assert broker.unacked == 0
     assert stock(offered) == (500_000 - 5_003, 1)
+
+
+async def test_it_can_be_ended_while_its_database_is_away(offered: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python 3.11.2 makes a group of a cancellation within an `except*`; `ingesting` looks at how it ended."""
+
+    class Gone(Database):
+        def read(self) -> NoReturn:
+            raise DatabaseUnavailable("the database does not answer")
+
+    waits = asyncio.Event()
+    monkeypatch.setattr(Health, "down", lambda *_: waits.set())
+    gone = Gone(offered.url)
+    async with ingesting(gone, MemoryBroker()):
+        await waits.wait()
+    gone.close()
 
 
 async def test_a_database_that_only_reads_is_down_from_the_first_failure_to_the_first_batch_that_it_keeps(
