@@ -94,7 +94,7 @@ class Ingest:
                 self.health.down("database", str(down.exceptions[0]))
                 is_away = True
             if is_away:
-                # Not in there: Python 3.11.2 turns a cancellation that comes within an `except*` into a group.
+                # Outside the `except*`: Python 3.11.2 raises a cancellation that comes within one as a group.
                 await asyncio.sleep(_DATABASE_PAUSE_S)
 
     async def _serve(self) -> None:

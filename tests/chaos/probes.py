@@ -120,6 +120,7 @@ class Probes:
 
     def _restart_if_offline(self, event: Event) -> None:
         board = self._fleet.boards[event.device]
+        # Without a core it has just lost its power: that is this restart, or the end.
         if event.kind == OFFLINE and board.core is not None:
             asyncio.get_running_loop().call_soon(board.power_cut, 0)
 

@@ -143,7 +143,7 @@ async def test_what_is_not_taken_is_left_to_the_broker_and_nothing_is_lost(mosqu
         heard = await link.batch(100)
         # From its first PUBACK on Mosquitto sends all that it has.
         link.ack(heard)
-        most = await unread(link)
+        most = await waiting_when_full(link)
         async with asyncio.timeout(60):
             while len(heard) < count:
                 batch = await link.batch(100)
@@ -157,7 +157,7 @@ async def test_what_is_not_taken_is_left_to_the_broker_and_nothing_is_lost(mosqu
     assert WAITING_MOST <= most < WAITING_MOST + 10_000
 
 
-async def unread(link: Link) -> int:
+async def waiting_when_full(link: Link) -> int:
     """How many wait when there is more to read and the link leaves it to the kernel."""
     async with asyncio.timeout(20):
         while link.waiting < WAITING_MOST or not select.select([link._client.stream], [], [], 0)[0]:

@@ -240,10 +240,9 @@ async def test_it_can_be_ended_while_its_database_is_away(offered: Database, mon
 
     waits = asyncio.Event()
     monkeypatch.setattr(Health, "down", lambda *_: waits.set())
-    gone = Gone(offered.url)
-    async with ingesting(gone, MemoryBroker()):
-        await waits.wait()
-    gone.close()
+    with contextlib.closing(Gone(offered.url)) as gone:
+        async with ingesting(gone, MemoryBroker()):
+            await waits.wait()
 
 
 async def test_a_database_that_only_reads_is_down_from_the_first_failure_to_the_first_batch_that_it_keeps(
