@@ -9,12 +9,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.pool import StaticPool
 
 from services.devices import FlaskSetup, claim
 from services.ledger.database import Database, DatabaseUnavailable, answering, prepare_sqlite
 from services.ledger.tables import METADATA
+from tests.simulation.straight import StraightConnection
 
 AWAY = "away"
 
@@ -32,7 +33,8 @@ class MemoryLedger(Database):
     `doubt_next`: the next commit happens, but its caller hears that the database is gone.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, connect: Callable[[Engine, sqlite3.Connection], Connection] = StraightConnection) -> None:
+        """`connect` is what the transactions of all worlds run on."""
         self.is_away = False
         self.doubt_next = False
         self.on_fault: Callable[[str], None] = lambda _kind: None
@@ -41,7 +43,7 @@ class MemoryLedger(Database):
         engine = create_engine("sqlite://", creator=lambda: self.raw, poolclass=StaticPool)
         super().__init__("sqlite://", engine=prepare_sqlite(engine))
         # One for all transactions of all worlds, which follow each other: half of a short one is to connect.
-        self._connection = engine.connect()
+        self._connection = connect(engine, self.raw)
         _empty().backup(self.raw)
 
     def reset(self, kitchen: Kitchen) -> None:
@@ -82,7 +84,7 @@ class MemoryLedger(Database):
     def _transaction(self, begin: str) -> Iterator[Connection]:
         if self.is_away:
             raise DatabaseUnavailable("the database is away")
-        with answering(), self._connection.begin():
+        with answering(), self.raw:
             self.raw.at_once(begin)
             yield self._connection
 
