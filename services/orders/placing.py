@@ -77,13 +77,16 @@ def place(
                 NewItem(item.flask, item.target_mg, _flask(device, known, item.flask).ingredient, open_ms=item.open_ms)
                 for item in items
             ]
-        return queue(tx, job_id, device, new, now_ms=now_ms, by=by, expires_at_ms=expires_at_ms, made_from=made_from)
+        return queue(
+            tx, job_id, device, known, new, now_ms=now_ms, by=by, expires_at_ms=expires_at_ms, made_from=made_from
+        )
 
 
 def queue(
     tx: Transaction,
     job_id: str,
     device: str,
+    known: Mapping[int, FlaskRow],
     items: Sequence[NewItem],
     *,
     now_ms: int,
@@ -92,8 +95,10 @@ def queue(
     retry_of: str | None = None,
     made_from: MadeFrom | None = None,
 ) -> JobView:
-    """Reserve and queue, for a dispenser whose row is locked. Raises `OrderRefused`: then roll the transaction back."""
-    known = jobs.flasks(tx, device)
+    """Reserve and queue, for a dispenser whose row is locked and whose flasks are `known` since.
+
+    Raises `OrderRefused`: then roll the transaction back.
+    """
     wanted: dict[int, list[int]] = {}
     for item in items:
         holds = _flask(device, known, item.flask).ingredient

@@ -32,7 +32,8 @@ def retry(db: Database, job_id: str, *, now_ms: int, new_job_id: str, by: str) -
         items, unknown = _remaining(tx, job_id, job["device"])
         if not items:
             raise NothingToRetry(job_id, unknown)
-        return queue(tx, new_job_id, job["device"], items, now_ms=now_ms, by=by, retry_of=job_id)
+        known = jobs.flasks(tx, job["device"])
+        return queue(tx, new_job_id, job["device"], known, items, now_ms=now_ms, by=by, retry_of=job_id)
 
 
 def _remaining(tx: Transaction, job_id: str, device: str) -> tuple[list[NewItem], int]:
