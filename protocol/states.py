@@ -39,7 +39,7 @@ JOB_TRANSITIONS = (
     ("queued", "expired", SERVER, "its time was up before it was offered"),
     ("offered", "expired", SERVER, "its time was up before the dispenser took it"),
     ("queued", "failed", SERVER, "a restored backup does not know whether it ran"),
-    ("offered", "failed", SERVER, "the dispenser's flash was replaced, or a restored backup does not know"),
+    ("offered", "failed", SERVER, "a backup does not know, it retried what was dispensed, or the flash was replaced"),
     ("running", "failed", SERVER, "the dispenser's flash was replaced, or a restored backup does not know"),
     ("running", "done", SERVER, "the dispenser's flash was replaced after every item was done"),
     ("running", "done_partial", SERVER, "the dispenser's flash was replaced after some items were done"),

@@ -98,10 +98,11 @@ def _without_outdated(tx: Connection, rows: Sequence[Any], now_ms: int) -> list[
     """Without the retries that order more than is left, which end here.
 
     A restored ledger lets people retry what it does not know to have been dispensed, until the dispenser reports it.
+    One that was offered meanwhile was refused, as its number was another job's.
     """
-    retries = [row.job for row in rows if row.state == "queued" and row.retry_of is not None]
-    outdated = {job for job in retries if _is_outdated(tx, job)}
-    jobs.end_unstarted(tx, outdated, "cancelled", now_ms)
+    outdated = {row.job: row.state for row in rows if row.retry_of is not None and _is_outdated(tx, row.job)}
+    for state, end in (("queued", "cancelled"), ("offered", "failed")):
+        jobs.end_unstarted(tx, [job for job, was in outdated.items() if was == state], end, now_ms)
     return [row for row in rows if row.job not in outdated]
 
 
