@@ -2,6 +2,7 @@
 
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Set
+from functools import lru_cache
 from typing import NamedTuple
 
 from firmware.core.slots import STATES, StoredState, read_state
@@ -41,9 +42,13 @@ class Purpose(NamedTuple):
     item: int | None
 
 
+# Of two slots one is always what it was the last time.
+_read = lru_cache(1024)(read_state)
+
+
 def newest_state(flash: Mapping[str, bytes]) -> StoredState | None:
     """The state that a boot from this flash would go on from."""
-    states = [state for state in map(read_state, map(flash.get, STATES)) if state is not None]
+    states = [state for state in map(_read, map(flash.get, STATES)) if state is not None]
     return max(states, key=lambda state: state.generation, default=None)
 
 

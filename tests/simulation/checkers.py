@@ -92,8 +92,8 @@ def unsettled(world: World) -> list[str]:
             waits.append(f"{device} is not connected")
         elif (said.get("online"), said.get("boot"), said.get("connection")) != (True, boot, connection):
             waits.append(f"{device} says {said}, the ledger knows boot {boot} and connection {connection}")
-        flash = newest_state(world.dispensers.boards[device].hardware.flash.read())
-        if not online or flash is None:
+        flash = newest_state(world.dispensers.boards[device].hardware.flash.read()) if online else None
+        if flash is None:
             waits.append(f"{device} is offline")
         elif job is not None or last_seq != receipted_seq or resend_left:
             waits.append(f"{device} has {job} in hand, {receipted_seq} of {last_seq} receipted, {resend_left} requests")

@@ -1,5 +1,5 @@
-"""Statements that the product keeps go straight to SQLite's driver: SQLAlchemy's account of each execution was half of
-a world's time.
+"""Statements that the product keeps go straight to SQLite's driver: SQLAlchemy's account of each execution took longer
+than SQLite.
 
 SQLAlchemy still says what is sent and what comes back: its compiler writes the text, its types convert the values, its
 results hold the rows. A test runs worlds with and without, and compares their traces.
