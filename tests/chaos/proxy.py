@@ -182,7 +182,8 @@ class _End(asyncio.Protocol):
         if self._wire.delay_s:
             self.stop(SLOW)
             asyncio.get_running_loop().call_later(self._wire.delay_s, self.go, SLOW)
-        else:
+        elif not self._stopped.total():
+            # Else it waits for `go`: Python 3.11.2, Debian's, reads on after a pause in `connection_made`.
             self._pass_on()
 
     def connection_lost(self, error: Exception | None) -> None:

@@ -86,6 +86,15 @@ async def is_silent(reader: asyncio.StreamReader) -> bool:
     return False
 
 
+async def test_what_was_said_before_the_broker_was_reached_arrives(proxy: FaultProxy, broker: Broker) -> None:
+    with socket.create_connection(("127.0.0.1", proxy.port)) as dispenser:
+        dispenser.sendall(b"connect")
+        async with asyncio.timeout(_SOON_S):
+            while not broker.arrived:
+                await asyncio.sleep(0.001)
+        assert await heard(broker.arrived[0][0], 7) == b"connect"
+
+
 async def test_both_ways_pass_whole_and_an_end_in_good_order_is_one(proxy: FaultProxy, broker: Broker) -> None:
     pair = await connect(proxy, broker)
     much = bytes(range(256)) * 8192
