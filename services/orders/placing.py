@@ -95,7 +95,7 @@ def queue(
     retry_of: str | None = None,
     made_from: MadeFrom | None = None,
 ) -> JobView:
-    """Reserve and queue, for a dispenser whose row is locked and whose flasks are `known` since.
+    """Reserve and queue, for a dispenser whose row is locked; `known` are its flasks, read since.
 
     Raises `OrderRefused`: then roll the transaction back.
     """

@@ -16,6 +16,9 @@ from sqlalchemy.engine.result import IteratorResult, SimpleResultMetaData
 
 Parameters = Mapping[str, Any]
 
+# Takes one value out of the parameters.
+_Place = Callable[[Parameters], Any]
+
 
 class StraightConnection(Connection):
     """SQLAlchemy's connection to `raw`, which must be the only one of its engine.
@@ -125,10 +128,6 @@ class _Kept:
         for place, convert in self._from_driver:
             values[place] = convert(values[place])
         return tuple(values)
-
-
-# Takes one value out of the parameters.
-_Place = Callable[[Parameters], Any]
 
 
 def _member(name: str, number: int, given: Sequence[Any]) -> _Place:
