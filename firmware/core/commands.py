@@ -190,7 +190,7 @@ class Commands:
         if status.epoch == self._journal.epoch and status.boot > self._journal.boot:
             # Flash lost what it had of newer boots. Under an old number nobody would believe a word of this one.
             self._journal.boot = min(status.boot + 1, MAX_COUNT)
-            self._journal.touch()
+            self._journal.touch(in_both=True)
             self.presence_due = True
         elif status.epoch == self._journal.epoch and status.boot == self._journal.boot and newer:
             session.connection = min(status.connection, MAX_COUNT)

@@ -90,6 +90,7 @@ class Journal:
         The result waits to be saved: at least the boot counter has changed.
         """
         problems = []  # type: list[str]
+        lost = False
         states = [flash.read_state(slots.get(name)) for name in flash.STATES]
         generations = [state.generation if state else 0 for state in states]
         self._newest = 0 if generations[0] > generations[1] else 1
@@ -113,7 +114,8 @@ class Journal:
                 self._finish(kept)
         self._load_config(slots.get(flash.CONFIG), problems)
         self.shown = self._summary()
-        self.touch()
+        # After a loss the other generation is boots behind: were this one lost as well, its number would come again.
+        self.touch(in_both=lost)
         return problems
 
     def is_clean(self) -> bool:

@@ -1,6 +1,7 @@
 """The journal: one write at a time, two generations, a broken flash noticed and tried again."""
 
 import random
+from itertools import product
 
 import pytest
 
@@ -32,6 +33,10 @@ def save(journal: Journal, flash: dict[str, bytes], now_ms: int = 0, ok: bool = 
         flash[order.slot] = order.data
     journal.saved(now_ms, order.slot, ok)
     return order.slot
+
+
+def _other(slot: str) -> str:
+    return slots.STATES[1 - slots.STATES.index(slot)]
 
 
 def with_job(flash: dict[str, bytes]) -> tuple[Journal, Job]:
@@ -94,6 +99,36 @@ def test_a_lost_generation_falls_back_and_is_taken_as_in_doubt(damage: bytes | N
     assert [one.state for one in again.job.items] == ["in_doubt", "pending"]
     assert again.boot == journal.boot + 2
     assert save(again, flash) == newest, "the good generation must not be overwritten first"
+    assert again.saved_version == 0, "the good generation does not know this boot: it could give its number again"
+    save(again, flash)
+    assert again.is_clean()
+
+
+DAMAGE = ("none", "torn", "newest", "older")
+LIVES = tuple(product((1, 2, 3), DAMAGE))
+"""How often a boot saves, and what is lost at its end: what it saves last, either generation by itself, or nothing."""
+
+
+@pytest.mark.parametrize("first", LIVES, ids=str)
+def test_no_boot_speaks_under_a_number_that_was_spoken_before(first: tuple[int, str]) -> None:
+    for lives in product((first,), LIVES, LIVES):
+        flash: dict[str, bytes] = {}
+        with_job(flash)
+        spoken = 1
+        for saves, damage in lives:
+            journal, _problems = loaded(flash)
+            for _ in range(saves):
+                speaks = journal.saved_version > 0
+                if journal.is_clean():
+                    journal.touch()
+                slot = save(journal, flash)
+            if damage != "torn":
+                speaks = journal.saved_version > 0
+            if speaks:
+                assert journal.boot > spoken, lives
+                spoken = journal.boot
+            if damage != "none":
+                flash[_other(slot) if damage == "older" else slot] = b"rot"
 
 
 @pytest.mark.parametrize("lost", slots.STATES)

@@ -1,5 +1,8 @@
 """Two dispensers with one name, and a board that replaces another: commands.py tells them apart by their epochs."""
 
+import pytest
+
+from firmware.core.slots import STATES
 from protocol import codec, topics
 from protocol.messages import StatusReported
 from tests.firmware.bench import Bench, flask, online_bench
@@ -92,3 +95,19 @@ def test_boots_that_flash_forgot_are_learned_from_its_own_last_word(bench: Bench
     bench.boot()
     back_online(bench)
     assert bench.status().boot == own.boot + 7
+
+
+@pytest.mark.parametrize("lost", STATES)
+def test_boots_that_were_learned_hold_whichever_generation_is_lost(bench: Bench, lost: str) -> None:
+    own = bench.status()
+    bench.drop_link()
+    bench.broker.retained[STATUS] = codec.encode(own).replace(b'"boot":%d' % own.boot, b'"boot":%d' % (own.boot + 1))
+    back_online(bench)
+    bench.run(limit_ms=5000)
+    assert bench.status().boot == own.boot + 2
+    bench.cut_power()
+    bench.flash[lost] = b"rot"
+    del bench.broker.retained[STATUS]
+    bench.boot()
+    back_online(bench)
+    assert bench.status().boot == own.boot + 4
