@@ -18,15 +18,13 @@ from simulators.faults import FixedFaults, FleetPlan, Strikes, plan_named
 from simulators.flash import Flash
 from simulators.flask import Flask, FlaskSpec
 from simulators.hardware import Hardware
+from simulators.ramp import RAMP_PER_S, ramp
 from simulators.second import ON_S, run_second
 from simulators.truth import Truth
 from simulators.wifi import Network
 from simulators.wire import HeardCore, Wire
 
 FIRMWARE_VERSION = "0.1.0+sim"
-
-# Ten thousand dispensers are on in under a minute, and no broker sees more new sign-ins at once than it takes.
-RAMP_PER_S = 250
 
 
 class DispenserSpec(NamedTuple):
@@ -129,7 +127,8 @@ class Fleet:
     async def __aenter__(self) -> "Fleet":
         for spec in self.specs:
             self.boards[spec.device] = self._build(spec)
-        self._ramp = asyncio.get_running_loop().create_task(self._power_on())
+        boots = [each.boot for each in self.boards.values()]
+        self._ramp = asyncio.get_running_loop().create_task(ramp(boots, self._ramp_per_s))
         return self
 
     async def __aexit__(
@@ -172,15 +171,6 @@ class Fleet:
         running = asyncio.get_running_loop().create_task(run_second(first, second, on_s))
         self._seconds.add(running)
         running.add_done_callback(self._seconds.discard)
-
-    async def _power_on(self) -> None:
-        loop = asyncio.get_running_loop()
-        started = loop.time()
-        for number, each in enumerate(self.boards.values()):
-            due = started + number / self._ramp_per_s
-            if due > loop.time():
-                await asyncio.sleep(due - loop.time())
-            each.boot()
 
     def _heard(self, event: Event) -> None:
         if event.kind == events.FAULT:

@@ -21,12 +21,13 @@ from services.ledger.database import Database
 from services.mqtt import BrokerAddress
 from services.settings import Settings
 from simulators.faults import ADDED, DEMO, PLANS, SLOW_FLASH, plan_named, slow_save_ms
-from simulators.fleet import RAMP_PER_S, DispenserSpec, Fleet
+from simulators.ramp import RAMP_PER_S
 
 if TYPE_CHECKING:
     from pitada.fleet.api import Api
     from pitada.fleet.orders import Orders
     from pitada.fleet.run import FleetRun
+    from simulators.fleet import DispenserSpec, Fleet
 
 # Beside a socket for each dispenser: the ledger, the requests, and streams that a fault left half-open.
 _OTHER_FILES = 300
@@ -95,6 +96,8 @@ def fleet(
 def _fleet(
     settings: Settings, specs: Sequence[DispenserSpec], plan: str, faults: Sequence[str], seed: int, ramp_per_s: int
 ) -> Fleet:
+    from simulators.fleet import Fleet
+
     if SLOW_FLASH in faults:
         specs = [spec._replace(save_ms=slow_save_ms(seed, spec.device)) for spec in specs]
     more = [kind for kind in faults if kind in ADDED]

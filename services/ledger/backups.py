@@ -13,9 +13,9 @@ from pathlib import Path
 
 from sqlalchemy import inspect, make_url
 
-from services.ledger import postgresql_programs
+from services.ledger import postgresql_programs, revisions
 from services.ledger.audit import Audit, audit
-from services.ledger.database import Database, DatabaseUnavailable, LedgerError, known_revisions
+from services.ledger.database import Database, DatabaseUnavailable, LedgerError
 
 # Pages of a step: often enough to show that the copy goes on.
 _PAGES = 1000
@@ -119,7 +119,7 @@ def _revision(url: str, file: Path) -> str:
             raise BadBackup(f"{file} is no backup of a PostgreSQL ledger: {error}. Choose another file.") from error
     if revision is None:
         raise BadBackup(f"{file} holds no ledger: it says no revision of its tables. Choose another file.")
-    if revision not in known_revisions():
+    if revision not in revisions.KNOWN:
         raise BadBackup(f"{file} is of a newer version of Pitada (tables {revision}): update Pitada, then restore it")
     return str(revision)
 

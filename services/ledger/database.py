@@ -4,15 +4,12 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import InterfaceError, OperationalError
+
+from services.ledger import revisions
 
 # What the rooms that speak no SQL pass on from `Database.write` and `Database.read`.
 Transaction = Connection
@@ -83,18 +80,17 @@ class Database:
 
         Only up: raises `NewerDatabase`, with nothing changed, for tables of a revision that this version does not know.
         """
-        config = _migrations()
         with self.write() as tx:
             if self.dialect == "postgresql":
                 tx.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
-            revision = MigrationContext.configure(tx).get_current_revision()
-            if revision is not None and revision not in known_revisions():
+            revision = revisions.found(tx)
+            if revision is not None and revision not in revisions.KNOWN:
                 raise NewerDatabase(
                     f"the database was used by a newer version of Pitada (its tables are at {revision}): update "
                     "Pitada, or restore a backup that was made before"
                 )
-            config.attributes["connection"] = tx
-            command.upgrade(config, "head")
+            if revision != revisions.NEWEST:
+                revisions.upgrade(tx)
 
     def ping(self) -> None:
         """Raises `DatabaseUnavailable` when the database does not answer."""
@@ -104,8 +100,7 @@ class Database:
     def is_current(self) -> bool:
         """Whether the tables have this version's shape. Raises `DatabaseUnavailable`."""
         with self.read() as tx:
-            found = MigrationContext.configure(tx).get_current_heads()
-        return set(found) == set(ScriptDirectory.from_config(_migrations()).get_heads())
+            return revisions.found(tx) == revisions.NEWEST
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -138,17 +133,6 @@ class Database:
 def has_row_locks(tx: Transaction) -> bool:
     """Whether a writer holds rows one by one. On SQLite it holds them all from its beginning, and need not ask."""
     return tx.dialect.name == "postgresql"
-
-
-def known_revisions() -> frozenset[str]:
-    """Every revision of the tables that this version can bring up to its own."""
-    return frozenset(script.revision for script in ScriptDirectory.from_config(_migrations()).walk_revisions())
-
-
-def _migrations() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
-    return config
 
 
 @contextmanager

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from protocol import codec, topics
 from protocol.messages import ItemReport, JobCompleted, OfferJob, StatusReported
-from services.ledger import database as ledger
-from services.ledger import outbox, queries
+from services.ledger import outbox, queries, revisions
 from services.ledger.audit import audit
-from services.ledger.database import Database, NewerDatabase, known_revisions
+from services.ledger.database import Database, NewerDatabase
 from services.ledger.settle import Incoming, settle
 from services.orders import OrderedItem, place
 
@@ -88,9 +88,9 @@ TABLES = (
 RELEASED = {"0001": REVISION_0001}
 
 
-def migrations(tx: Connection) -> Config:
+def migrations(tx: Connection | None = None) -> Config:
     config = Config()
-    config.set_main_option("script_location", str(Path(ledger.__file__).with_name("migrations")))
+    config.set_main_option("script_location", str(Path(revisions.__file__).with_name("migrations")))
     config.attributes["connection"] = tx
     return config
 
@@ -179,4 +179,10 @@ def test_there_is_no_way_down_and_it_says_what_to_do(released: Database) -> None
 
 
 def test_every_released_revision_is_one_that_is_known() -> None:
-    assert set(RELEASED) <= known_revisions()
+    assert set(RELEASED) <= revisions.KNOWN
+
+
+def test_the_names_of_the_files_say_what_alembic_reads_in_them() -> None:
+    scripts = ScriptDirectory.from_config(migrations())
+    assert {script.revision for script in scripts.walk_revisions()} == revisions.KNOWN
+    assert scripts.get_heads() == [revisions.NEWEST]
