@@ -103,13 +103,8 @@ class World:
             self.loop.call_soon(self._heal)
             began_s = self.loop.time()
             self.loop.run(lambda: self.is_healed, began_s)
-            if not self.loop.run(self._is_settled, began_s + _SETTLES_WITHIN_S):
-                self.wrong += checkers.unsettled(self)
+            self.wrong += self._settle(began_s + _SETTLES_WITHIN_S)
         if not self.wrong:
-            self.loop.run(lambda: bool(self.wrong), self.loop.time() + _AFTERGLOW_S)
-            # What was read before, and was on its way, may have been told meanwhile: the next look mends it.
-            if checkers.shown(self) and not self.loop.run(self._is_settled, self.loop.time() + _SETTLES_WITHIN_S):
-                self.wrong += checkers.unsettled(self)
             self.faults["torn_save"] += sum(flash.torn for flash in self.dispensers.flash.values())
             self.wrong += checkers.judge(self)
         self._end()
@@ -162,6 +157,15 @@ class World:
             process.start()
         for board in self.dispensers.boards.values():
             board.hardware.flash.full = False
+
+    def _settle(self, until_s: float) -> list[str]:
+        """Nothing is left to come, and what was on its way then (an offer, stock that was read before) changed that
+        for no longer than it took to mend it. Returns what is still to come at `until_s` of this world's time."""
+        while self.loop.run(self._is_settled, until_s):
+            self.loop.run(lambda: bool(self.wrong), self.loop.time() + _AFTERGLOW_S)
+            if self.wrong or not checkers.unsettled(self):
+                return []
+        return checkers.unsettled(self)
 
     def _is_settled(self) -> bool:
         if self.wrong:
