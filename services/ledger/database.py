@@ -83,13 +83,13 @@ class Database:
         with self.write() as tx:
             if self.dialect == "postgresql":
                 tx.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
-            revision = revisions.found(tx)
+            revision = revisions.current(tx)
             if revision is not None and revision not in revisions.KNOWN:
                 raise NewerDatabase(
                     f"the database was used by a newer version of Pitada (its tables are at {revision}): update "
                     "Pitada, or restore a backup that was made before"
                 )
-            if revision != revisions.NEWEST:
+            if revision != revisions.HEAD:
                 revisions.upgrade(tx)
 
     def ping(self) -> None:
@@ -100,7 +100,7 @@ class Database:
     def is_current(self) -> bool:
         """Whether the tables have this version's shape. Raises `DatabaseUnavailable`."""
         with self.read() as tx:
-            return revisions.found(tx) == revisions.NEWEST
+            return revisions.current(tx) == revisions.HEAD
 
     @contextmanager
     def write(self) -> Iterator[Connection]:

@@ -15,11 +15,11 @@ _KNOWN = sorted(path.name.partition("_")[0] for path in (_MIGRATIONS / "versions
 KNOWN = frozenset(_KNOWN)
 """Every revision that this version can bring up to its own."""
 
-NEWEST = _KNOWN[-1]
+HEAD = _KNOWN[-1]
 """This version's own."""
 
 
-def found(tx: Connection) -> str | None:
+def current(tx: Connection) -> str | None:
     """The revision of the tables; None where there are none yet."""
     if not inspect(tx).has_table("alembic_version"):
         return None
@@ -27,7 +27,7 @@ def found(tx: Connection) -> str | None:
 
 
 def upgrade(tx: Connection) -> None:
-    """Bring the tables from whichever known revision to `NEWEST`, in the caller's transaction."""
+    """Bring the tables from whichever known revision to `HEAD`, in the caller's transaction."""
     from alembic import command
     from alembic.config import Config
 

@@ -159,13 +159,16 @@ class World:
             board.hardware.flash.full = False
 
     def _settle(self, until_s: float) -> list[str]:
-        """Nothing is left to come, and what was on its way then (an offer, stock that was read before) changed that
-        for no longer than it took to mend it. Returns what is still to come at `until_s` of this world's time."""
+        """Runs until nothing is left to come, and nothing new has come of what was still on its way then: an offer,
+        or stock that was read before. Returns what is still to come at `until_s`, or came after each rest until then.
+        """
+        left: list[str] = []
         while self.loop.run(self._is_settled, until_s):
             self.loop.run(lambda: bool(self.wrong), self.loop.time() + _AFTERGLOW_S)
-            if self.wrong or not checkers.unsettled(self):
+            left = checkers.unsettled(self)
+            if self.wrong or not left:
                 return []
-        return checkers.unsettled(self)
+        return checkers.unsettled(self) or left
 
     def _is_settled(self) -> bool:
         if self.wrong:
