@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from firmware.board.button import STOP_MS
 from firmware.board.run import TICK_MS
 from firmware.board.settings import Settings
 from firmware.board.store import Store
+from pitada.local.ports import free_port
 from tests.firmware.board import chips
 from tests.firmware.board.esp32 import Chip, Wlan
 from tests.programs import need
@@ -85,9 +85,8 @@ class Server:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    # Not one that the kernel gives to outgoing connections: `connect` might get it, and speak to itself.
+    port = free_port("127.0.0.1")
     settings = tmp_path / "mosquitto.conf"
     settings.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
     broker = subprocess.Popen([need("mosquitto"), "-c", str(settings)], stderr=subprocess.DEVNULL)
